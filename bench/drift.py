@@ -25,6 +25,7 @@ from tests.processes import Server, run_server
 
 from briggs.drift.looks import ALPHA, look
 from briggs.drift.probes import PROBES, DriftAnswer, read_answer, write_probe
+from briggs.drift.traffic import RepeatedCall, look_at_traffic
 from briggs.estimates.changes import find_change
 from briggs.providers.gguf import read_template
 from briggs.types.drift import DriftRound, DriftWatch
@@ -258,6 +259,36 @@ def count_alarms(machines: Sequence[Sequence[float]]) -> tuple[int, int]:
     return alarms, looks
 
 
+REQUESTS, CALLS_OF_EACH, LOOKED_EVERY = 10, 120, 8
+
+
+def count_traffic_alarms(machines: Sequence[Sequence[float]]) -> tuple[int, int]:
+    """As `count_alarms`, of calls that repeat ten requests, the most frequent six times as often
+    as the least. They come in any order, with the machine of each moment in common.
+    """
+    looks = alarms = 0
+    watch = DriftWatch(
+        organization_id="default", target="m", source="traffic", window_rounds=WINDOW
+    )
+    weights = [1 + request / 2 for request in range(REQUESTS)]
+    for seed in range(SERIES):
+        chance = random.Random(seed)
+        calls: list[RepeatedCall] = []
+        for at in range(REQUESTS * CALLS_OF_EACH):
+            [request] = chance.choices(range(REQUESTS), weights)
+            # A machine answers for a while, and then another one.
+            machine = machines[random.Random(seed * 10_000 + at // 5).randrange(len(machines))]
+            logprob = machine[request] + chance.gauss(0, NOISE)
+            answer = DriftAnswer("yes", {"yes": logprob, "no": -9.0})
+            calls.append(RepeatedCall(bytes([request]), str(at), at, answer, None, None, None))
+            if at % LOOKED_EVERY == 0 and (found := look_at_traffic(watch, calls)) is not None:
+                looks += 1
+                if found.change is not None:
+                    alarms += 1
+                    calls = []
+    return alarms, looks
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table into docs/drift.md")
@@ -285,6 +316,12 @@ def main() -> None:
         print(lines[-1])
     alarms, looks = count_alarms(mixed)
     lines.append(f"\nOf {looks:,} looks at the unchanged model, {alarms} found a change.")
+    print(lines[-1])
+    alarms, looks = count_traffic_alarms(mixed)
+    lines.append(
+        f"\nOf {looks:,} looks at traffic that repeats {REQUESTS} requests, answered by the same "
+        f"three machines, {alarms} found a change."
+    )
     print(lines[-1])
     if asked.write:
         page = PAGE.read_text("utf-8")

@@ -157,7 +157,10 @@ def test_what_is_refused(client: Client) -> None:
             client.drift.create(name)
     with pytest.raises(NotFound, match="no provider 'nobody'"):
         client.drift.create("nobody/m-1")
-    for wrong in ({"every_s": 1}, {"window_rounds": 2}, {"window_rounds": 10**9}):
+    wrongs: list[dict[str, Any]] = [
+        {"every_s": 1}, {"window_rounds": 2}, {"window_rounds": 10**9}, {"source": "x"},
+    ]  # fmt: skip
+    for wrong in wrongs:
         with pytest.raises(Exception, match=next(iter(wrong))):
             client.drift.create("plain/m-1", **wrong)
     with pytest.raises(NotFound, match="no watch"):

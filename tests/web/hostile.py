@@ -53,6 +53,8 @@ class Hostile(NamedTuple):
     """An eval of them."""
     prompt: str
     """A named prompt, whose versions are the texts of their system messages."""
+    watch: str
+    """A watch of drift. Its target is one that the settings know, so it is not hostile."""
 
 
 def record_hostile(server: Server) -> Hostile:
@@ -66,7 +68,7 @@ def record_hostile(server: Server) -> Hostile:
         )
         server.send("POST", "/api/v1/organizations", {"slug": f"o{len(text)}", "name": text[:150]})
     prompt = _name_prompts(server, completions)
-    return Hostile(completions, session, tasks, _run_eval(server), prompt)
+    return Hostile(completions, session, tasks, _run_eval(server), prompt, _watch(server))
 
 
 def _record(server: Server, text: str, *, session: str) -> str:
@@ -134,6 +136,13 @@ def _name_prompts(server: Server, completions: list[str]) -> str:
         body = {"name": "hostile", "completion_id": id}
         assert server.send("POST", "/api/v1/named_prompts", body).status in (200, 400, 409)
     return "hostile"
+
+
+def _watch(server: Server) -> str:
+    made = server.send("POST", "/api/v1/drift", {"target": "local/briggs-tiny"})
+    assert made.status == 200, made.body
+    id: str = made.json["id"]
+    return id
 
 
 def _run_eval(server: Server) -> str:

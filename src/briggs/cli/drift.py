@@ -51,8 +51,16 @@ def drift() -> None:
     metavar="ROUNDS",
     help="How many rounds are compared with as many earlier ones.",
 )
+@click.option(
+    "--traffic",
+    "is_traffic",
+    is_flag=True,
+    help="Ask nothing: compare calls that repeat a request.",
+)
 @server_options
-def watch(target: str, every_min: float, window_rounds: int, server: Address) -> None:
+def watch(
+    target: str, every_min: float, window_rounds: int, is_traffic: bool, server: Address
+) -> None:
     """Watch TARGET from now on, and print the watch as JSON.
 
     The first answer to whether it changed comes after two windows.
@@ -61,6 +69,7 @@ def watch(target: str, every_min: float, window_rounds: int, server: Address) ->
     Examples:
       briggs drift watch azure/gpt-4.1-mini
       briggs drift watch openai/gpt-5-mini --every 60 --window 12
+      briggs drift watch openai/gpt-5-mini --traffic --every 60
     """
     from briggs.client import AsyncClient
     from briggs.types.json import encode
@@ -68,7 +77,10 @@ def watch(target: str, every_min: float, window_rounds: int, server: Address) ->
     async def create() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             made = await client.drift.create(
-                target, every_s=every_min * 60, window_rounds=window_rounds
+                target,
+                every_s=every_min * 60,
+                window_rounds=window_rounds,
+                source="traffic" if is_traffic else "probes",
             )
         print_line(encode(made))
 
@@ -188,6 +200,41 @@ def rounds(target: str, limit: int, server: Address) -> None:
                 print_line(encode(each))
 
     asyncio.run(read())
+
+
+@drift.command()
+@target_argument
+@server_options
+def pause(target: str, server: Address) -> None:
+    """Ask TARGET no more, until `briggs drift resume`. Its rounds and changes stay.
+
+    \b
+    Examples:
+      briggs drift pause azure/gpt-4.1-mini
+    """
+    asyncio.run(_set_paused(server, target, is_paused=True))
+
+
+@drift.command()
+@target_argument
+@server_options
+def resume(target: str, server: Address) -> None:
+    """Ask a paused TARGET again.
+
+    \b
+    Examples:
+      briggs drift resume azure/gpt-4.1-mini
+    """
+    asyncio.run(_set_paused(server, target, is_paused=False))
+
+
+async def _set_paused(server: Address, target: str, *, is_paused: bool) -> None:
+    from briggs.client import AsyncClient
+    from briggs.types.json import encode
+
+    async with AsyncClient(server.url, server.api_key) as client:
+        drift = client.drift
+        print_line(encode(await (drift.pause(target) if is_paused else drift.resume(target))))
 
 
 @drift.command()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from briggs.client.connection import ServerConnection, encode_query, omit_none
-from briggs.types.drift import DriftEvidence
+from briggs.types.drift import DriftEvidence, DriftSource
 from briggs.types.json import Object
 
 _PATH = "/api/v1/drift"
@@ -17,6 +17,8 @@ class DriftWatch(Object):
 
     id: str
     target: str
+    source: DriftSource
+    """`probes`, or `traffic`: calls are compared whose requests repeat."""
     created_at: str
     """ISO 8601."""
     every_s: float
@@ -109,10 +111,18 @@ class Drift:
         self._connection = connection
 
     async def create(
-        self, target: str, *, every_s: float | None = None, window_rounds: int | None = None
+        self,
+        target: str,
+        *,
+        every_s: float | None = None,
+        window_rounds: int | None = None,
+        source: DriftSource | None = None,
     ) -> DriftWatch:
-        """Watch a target from now on. Raises `Conflict` if it is watched already."""
-        body = omit_none(target=target, every_s=every_s, window_rounds=window_rounds)
+        """Watch a target from now on. Raises `Conflict` if it is watched already.
+
+        With the source `traffic`, nothing is asked: calls are compared whose requests repeat.
+        """
+        body = omit_none(target=target, every_s=every_s, window_rounds=window_rounds, source=source)
         return await self._connection.request("POST", _PATH, DriftWatch, body=body)
 
     async def list(self) -> Sequence[DriftWatch]:
@@ -126,6 +136,14 @@ class Drift:
     async def delete(self, watch: str) -> DriftWatchDeleted:
         """Stop a watch for good, and forget its rounds. The calls stay on record."""
         return await self._connection.request("DELETE", _locate(watch), DriftWatchDeleted)
+
+    async def pause(self, watch: str) -> DriftWatch:
+        """Ask no more, until the watch is resumed. Raises `Conflict` if the file has it."""
+        return await self._connection.request("POST", f"{_locate(watch)}/pause", DriftWatch)
+
+    async def resume(self, watch: str) -> DriftWatch:
+        """Ask a paused watch again."""
+        return await self._connection.request("POST", f"{_locate(watch)}/resume", DriftWatch)
 
     async def ask(self, watch: str) -> DriftChange | None:
         """Ask all probes now. Returns the change that this shows."""

@@ -94,6 +94,7 @@ from briggs.client.test_runs import TestRun
 from briggs.transport import Reply
 from briggs.types.completions import Status
 from briggs.types.datasets import ReferenceSource
+from briggs.types.drift import DriftSource
 from briggs.types.feedback import Order, Progress, ReviewerKind
 from briggs.types.judges import JudgementStatus
 from briggs.types.keys import Scope
@@ -697,11 +698,19 @@ class Drift:
         self._runner = runner
 
     def create(
-        self, target: str, *, every_s: float | None = None, window_rounds: int | None = None
+        self,
+        target: str,
+        *,
+        every_s: float | None = None,
+        window_rounds: int | None = None,
+        source: DriftSource | None = None,
     ) -> DriftWatch:
-        """Watch a target from now on. Raises `Conflict` if it is watched already."""
+        """Watch a target from now on. Raises `Conflict` if it is watched already.
+
+        With the source `traffic`, nothing is asked: calls are compared whose requests repeat.
+        """
         return self._runner.run(
-            self._calls.create(target, every_s=every_s, window_rounds=window_rounds)
+            self._calls.create(target, every_s=every_s, window_rounds=window_rounds, source=source)
         )
 
     def list(self) -> Sequence[DriftWatch]:
@@ -715,6 +724,14 @@ class Drift:
     def delete(self, watch: str) -> DriftWatchDeleted:
         """Stop a watch for good, and forget its rounds. The calls stay on record."""
         return self._runner.run(self._calls.delete(watch))
+
+    def pause(self, watch: str) -> DriftWatch:
+        """Ask no more, until the watch is resumed. Raises `Conflict` if the file has it."""
+        return self._runner.run(self._calls.pause(watch))
+
+    def resume(self, watch: str) -> DriftWatch:
+        """Ask a paused watch again."""
+        return self._runner.run(self._calls.resume(watch))
 
     def ask(self, watch: str) -> DriftChange | None:
         """Ask all probes now. Returns the change that this shows."""

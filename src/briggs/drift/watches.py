@@ -12,11 +12,19 @@ from msgspec import Meta
 
 from briggs.drift.looks import look
 from briggs.drift.probes import PROBES, DriftAnswer, read_answer, write_probe
+from briggs.drift.traffic import (
+    CALLS_MAX,
+    RepeatedCall,
+    count_repeats,
+    look_at_traffic,
+    read_call,
+)
 from briggs.gateway.calls import Gateway
 from briggs.gateway.models import resolve
 from briggs.settings import DriftSettings
-from briggs.storage import Store
-from briggs.types.completions import DRIFT_TAG, Completion, current_time_us
+from briggs.storage import Query, Store
+from briggs.types.completion_filters import parse_completion_filter
+from briggs.types.completions import DRIFT_TAG, OWN_TAGS, Completion, current_time_us
 from briggs.types.drift import (
     EVERY_S,
     EVERY_S_MAX,
@@ -28,6 +36,7 @@ from briggs.types.drift import (
     DriftChange,
     DriftEvidence,
     DriftRound,
+    DriftSource,
     DriftWatch,
 )
 from briggs.types.envelope import MODEL_CHARACTERS_MAX
@@ -43,14 +52,25 @@ AT_ONCE = 4
 """How many probes are asked at once, by all watches together."""
 ROUNDS_SEEN = 2_000
 """The most rounds that a look goes back."""
+_PAGE = 50
+_PAGE_BYTES = 16 * 1024 * 1024
 
 
 class DriftWatchPost(msgspec.Struct, kw_only=True):
     """What to watch."""
 
     target: Annotated[str, Meta(min_length=1, max_length=MODEL_CHARACTERS_MAX)]
+    source: DriftSource = "probes"
     every_s: Annotated[float, Meta(ge=EVERY_S_MIN, le=EVERY_S_MAX)] = EVERY_S
     window_rounds: Annotated[int, Meta(ge=WINDOW_MIN, le=WINDOW_MAX)] = WINDOW
+
+
+class _Watched(NamedTuple):
+    """What a watch is about. There is one watch for each."""
+
+    organization_id: str
+    target: str
+    source: DriftSource
 
 
 class _Asked(NamedTuple):
@@ -86,7 +106,7 @@ class DriftWatching:
     async def create(self, post: DriftWatchPost, *, organization_id: str) -> DriftWatch:
         """Watch a target. Raises `Conflict` if it is watched already, `ModelNotFound`."""
         known = await self._store.drift.list(organization_id=organization_id)
-        if any(each.target == post.target for each in known):
+        if any((each.target, each.source) == (post.target, post.source) for each in known):
             raise Conflict(f"'{post.target}' is watched already: stop that watch first.")
         if len(known) >= WATCHES_MAX:
             raise InvalidRequest(f"An organization watches at most {WATCHES_MAX} targets.")
@@ -96,6 +116,7 @@ class DriftWatching:
         watch = DriftWatch(
             organization_id=organization_id,
             target=post.target,
+            source=post.source,
             every_s=post.every_s,
             window_rounds=post.window_rounds,
         )
@@ -103,10 +124,28 @@ class DriftWatching:
         return watch
 
     async def ask(self, watch: DriftWatch) -> DriftChange | None:
-        """Ask all probes once, and look. Returns the change that this shows."""
-        key = (watch.organization_id, watch.id)
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            return await self._ask(watch)
+        """Ask all probes once, or read the newest calls, and look. Returns the change found."""
+        async with self._lock(watch):
+            return await (self._ask(watch) if watch.source == "probes" else self._read(watch))
+
+    async def pause(self, watch: DriftWatch, *, is_paused: bool) -> DriftWatch:
+        """Ask no more, or again. Raises `Conflict` if the file has the watch."""
+        if watch.is_from_file:
+            raise Conflict(f"'{watch.target}' is watched by briggs.toml: change it there.")
+        async with self._lock(watch):
+            after = msgspec.structs.replace(watch, is_paused=is_paused)
+            await self._put(after, is_paused=is_paused)
+            return after
+
+    def _lock(self, watch: DriftWatch) -> asyncio.Lock:
+        return self._locks.setdefault((watch.organization_id, watch.id), asyncio.Lock())
+
+    async def _put(self, watch: DriftWatch, *, is_paused: bool | None = None) -> None:
+        """Store a watch, unless it was deleted meanwhile. Somebody may have paused it."""
+        known = await self._store.drift.find(watch.id, organization_id=watch.organization_id)
+        if known is not None:
+            watch.is_paused = known.is_paused if is_paused is None else is_paused
+            await self._store.drift.put(watch)
 
     async def _run(self) -> None:
         while True:
@@ -134,15 +173,14 @@ class DriftWatching:
 
     async def _follow_file(self, watches: Sequence[DriftWatch]) -> list[DriftWatch]:
         """The watches after those of the file were created, changed and paused."""
-        wanted: dict[tuple[str, str], DriftSettings] = {}
+        wanted: dict[_Watched, DriftSettings] = {}
         for said in self._gateway.running.settings.file.drift:
             organization = await self._store.organizations.find(said.organization)
             if organization is not None:
-                wanted[(organization.id, said.target)] = said
-        known = {(each.organization_id, each.target): each for each in watches}
+                wanted[_Watched(organization.id, said.target, said.source)] = said
+        known = {_name(each): each for each in watches}
         for key, said in wanted.items():
-            organization_id, target = key
-            watch = known.get(key) or DriftWatch(organization_id=organization_id, target=target)
+            watch = known.get(key) or DriftWatch(**key._asdict())
             await self._follow(known, watch, said)
         for key, watch in [*known.items()]:
             if watch.is_from_file and key not in wanted:
@@ -151,7 +189,7 @@ class DriftWatching:
 
     async def _follow(
         self,
-        known: dict[tuple[str, str], DriftWatch],
+        known: dict[_Watched, DriftWatch],
         watch: DriftWatch,
         said: DriftSettings | None,
     ) -> None:
@@ -159,7 +197,7 @@ class DriftWatching:
         after = msgspec.structs.replace(watch, is_from_file=True, is_paused=said is None)
         if said is not None:
             after.every_s, after.window_rounds = said.every_s, said.window
-        key = (watch.organization_id, watch.target)
+        key = _name(watch)
         if known.get(key) != after:
             await self._store.drift.put(after)
             known[key] = after
@@ -181,12 +219,58 @@ class DriftWatching:
         after = msgspec.structs.replace(watch, asked_at=at, failure=None)
         if not is_answered:
             after.failure = failure or "The model answered with no text."
-            await self._store.drift.put(after)
+            await self._put(after)
             return None
         _settle_evidence(after, asked)
         one = _write_round(after, asked, at=at)
-        await self._store.drift.put(after)
+        await self._put(after)
         return await self._look(after, one)
+
+    async def _read(self, watch: DriftWatch) -> DriftChange | None:
+        """Look at the newest calls of a target whose requests repeat."""
+        after = msgspec.structs.replace(watch, asked_at=current_time_us(), failure=None)
+        changes = await self._store.drift.list_changes(watch, limit=1)
+        calls = await self._read_calls(watch, since=changes[0].until_at if changes else 0)
+        found = await asyncio.to_thread(look_at_traffic, watch, calls)
+        if found is None:
+            after.failure = (
+                f"A look needs a request that came {2 * watch.window_rounds} times since the last "
+                f"change: so far one came {count_repeats(calls)} times."
+            )
+            await self._put(after)
+            return None
+        after.evidence = found.evidence
+        await self._put(after)
+        newest = await self._store.drift.list_rounds(watch, limit=1)
+        if newest and newest[-1].at >= found.round.at:
+            return None
+        await self._store.drift.add(found.round, change=found.change)
+        if found.change is not None:
+            logger.warning("%s", describe(watch, found.change))
+        return found.change
+
+    async def _read_calls(self, watch: DriftWatch, *, since: int) -> Sequence[RepeatedCall]:
+        """The newest calls of a target, without those of Briggs itself."""
+        query: Query | None = Query(
+            organization_id=watch.organization_id,
+            model=watch.target,
+            status="finished",
+            without_tags=sorted(OWN_TAGS),
+            filter=parse_completion_filter("kind = chat"),
+            created_from=since,
+            limit=_PAGE,
+            bytes_max=_PAGE_BYTES,
+        )
+        calls: list[RepeatedCall] = []
+        seen = 0
+        while query is not None and seen < CALLS_MAX:
+            page = await self._store.completions.list(query)
+            seen += len(page.completions)
+            read = await asyncio.to_thread(lambda some: [*map(read_call, some)], page.completions)
+            calls += [each for each in read if each is not None]
+            more = page.has_more and page.completions
+            query = msgspec.structs.replace(query, after=page.completions[-1].id) if more else None
+        return calls
 
     async def _ask_all(
         self, watch: DriftWatch, evidence: DriftEvidence
@@ -268,5 +352,10 @@ def describe(watch: DriftWatch, change: DriftChange) -> str:
     """A change in a sentence, such as `answers of m changed between 09:10 and 09:20`."""
     times = f"between {iso(change.from_at)[:16]} and {iso(change.until_at)[:16]} UTC"
     p = "p < 0.001" if change.p < 0.001 else f"p = {change.p:.3f}"
-    moved = f"{len(change.moved)} of {change.probes} probes"
-    return f"answers of {watch.target} changed {times} ({p}): {moved}"
+    what, of = ("probes", "") if watch.source == "probes" else ("requests", " to repeated requests")
+    moved = f"{len(change.moved)} of {change.probes} {what}"
+    return f"answers of {watch.target}{of} changed {times} ({p}): {moved}"
+
+
+def _name(watch: DriftWatch) -> _Watched:
+    return _Watched(watch.organization_id, watch.target, watch.source)

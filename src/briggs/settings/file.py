@@ -308,8 +308,10 @@ class DriftSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     target: str
     """The model, as callers name it."""
+    source: Literal["probes", "traffic"] = "probes"
+    """Whether it is asked 20 probes, or its calls are looked at whose requests repeat."""
     every_s: Annotated[float, Meta(ge=60, le=604_800)] = 600
-    """How often its 20 probes are asked."""
+    """How often it is asked or looked at."""
     window: Annotated[int, Meta(ge=8, le=200)] = 24
     """How many rounds are compared with as many earlier ones."""
     organization: str = "default"

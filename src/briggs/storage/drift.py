@@ -33,11 +33,15 @@ class Drift:
         )
 
     async def find(self, named: str, *, organization_id: str) -> DriftWatch | None:
-        """A watch by its id, or by its target."""
+        """A watch by its id, or by its target. Of two, the one that asks probes."""
         columns = drift_watches.c
-        statement = select(drift_watches).where(
-            columns.organization_id == organization_id,
-            (columns.id == named) | (columns.target == named),
+        statement = (
+            select(drift_watches)
+            .where(
+                columns.organization_id == organization_id,
+                (columns.id == named) | (columns.target == named),
+            )
+            .order_by(columns.source)
         )
         row = await self._access.read(lambda connection: connection.execute(statement).first())
         return None if row is None else rows.decode(row, DriftWatch)

@@ -412,6 +412,11 @@ def ask_first_what_tells_most(connection: Connection) -> None:
         reshape(connection, table)
 
 
+@migration
+def watch_drift_of_traffic(connection: Connection) -> None:
+    reshape(connection, tables.drift_watches)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -873,6 +873,7 @@ drift_watches = Table(
     Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("id", AnyText, primary_key=True, nullable=False),
     Column("target", AnyText, nullable=False),
+    Column("source", AnyText, nullable=False, server_default=text("'probes'")),
     Column("created_at", BigInteger, nullable=False),
     Column("every_s", Float, nullable=False),
     Column("window_rounds", Integer, nullable=False),

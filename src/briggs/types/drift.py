@@ -23,12 +23,17 @@ DriftEvidence = Literal["logprobs", "texts"]
 """What is compared: the logprob of one token for each probe, or how often each answer came."""
 
 
+DriftSource = Literal["probes", "traffic"]
+"""Whose answers are compared: those to Briggs's own questions, or to requests that repeat."""
+
+
 class DriftWatch(msgspec.Struct, kw_only=True):
-    """A target that is asked the same few questions again and again."""
+    """A target that is asked the same few questions again and again, or whose calls are read."""
 
     organization_id: str
     target: str
     """The model, as callers name it."""
+    source: DriftSource = "probes"
     id: str = msgspec.field(default_factory=create_id)
     created_at: int = msgspec.field(default_factory=current_time_us)
     """Unix time in microseconds."""
@@ -104,7 +109,7 @@ class DriftMove(msgspec.Struct, kw_only=True):
     """How far a probe moved."""
 
     probe: str
-    """The question."""
+    """The question. Of traffic, the id of the newest call with this request."""
     difference: float
     """In nats; for texts, the share of answers that moved."""
     standardised: float

@@ -40,7 +40,7 @@ class State(NamedTuple):
     """Calls on record from the last 24 hours."""
 
 
-_MINOR = ("/sessions", "/evals", "/prompts", "/settings")
+_MINOR = ("/sessions", "/evals", "/prompts", "/drift", "/settings")
 _PLACES: tuple[tuple[str, str, str, str, tuple[Scope, ...]], ...] = (
     ("Home", "/", "home", "h", ("read",)),
     ("Completions", "/completions", "completions", "c", ("read",)),
@@ -48,6 +48,7 @@ _PLACES: tuple[tuple[str, str, str, str, tuple[Scope, ...]], ...] = (
     ("Feedback", "/feedback", "feedback", "f", ("read", "grade")),
     ("Evals", "/evals", "flag", "v", ("read",)),
     ("Prompts", "/prompts", "edit", "m", ("read",)),
+    ("Drift", "/drift", "clock", "d", ("read",)),
     ("Playground", "/playground", "playground", "p", ("answer",)),
     ("Settings", "/settings", "settings", "e", ("read",)),
 )

@@ -72,6 +72,8 @@ def list_paths(route: str, hostile: Hostile) -> list[str]:
         ids = [hostile.run]
     elif route.startswith("/prompts/{"):
         ids = [hostile.prompt]
+    elif route.startswith("/drift/{"):
+        ids = [hostile.watch]
     else:
         ids = hostile.completions
     for name, value in {**PARTS, "completion_id": hostile.completions[0]}.items():

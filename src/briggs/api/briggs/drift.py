@@ -29,8 +29,10 @@ async def create(request: Request) -> Json:
 async def list_all(request: Request) -> Json:
     """`GET /api/v1/drift`: the watches, the oldest first."""
     organization = await check_organization(request)
+    window = read_window(request.query_params)
     found = await find_store(request).drift.list(organization_id=organization.id)
-    return Json({"data": [present(each) for each in found]})
+    some = found[window.offset : window.offset + window.limit]
+    return Json({"data": [present(each) for each in some]})
 
 
 async def retrieve(request: Request) -> Json:
@@ -45,8 +47,20 @@ async def delete(request: Request) -> Json:
     return Json({"id": watch.id, "deleted": True})
 
 
+async def pause(request: Request) -> Json:
+    """`POST /api/v1/drift/{id}/pause`: ask no more, until it is resumed."""
+    watch = await _find(request)
+    return Json(present(await find_parts(request).drift.pause(watch, is_paused=True)))
+
+
+async def resume(request: Request) -> Json:
+    """`POST /api/v1/drift/{id}/resume`: ask a paused watch again."""
+    watch = await _find(request)
+    return Json(present(await find_parts(request).drift.pause(watch, is_paused=False)))
+
+
 async def ask(request: Request) -> Json:
-    """`POST /api/v1/drift/{id}/rounds`: ask all probes now. Returns the change that this shows."""
+    """`POST /api/v1/drift/{id}/rounds`: ask or look now. `change` is null, or what this shows."""
     watch = await _find(request)
     change = await find_parts(request).drift.ask(watch)
     return Json({"change": None if change is None else present_change(watch, change)})

@@ -107,6 +107,8 @@ ROUTES = [
     route("GET", _DRIFT, drift.list_all, scope="read"),
     # The id may be a target, which has slashes, so the longer paths come first.
     route("POST", f"{_WATCH}/rounds", drift.ask, scope="admin"),
+    route("POST", f"{_WATCH}/pause", drift.pause, scope="admin"),
+    route("POST", f"{_WATCH}/resume", drift.resume, scope="admin"),
     route("GET", f"{_WATCH}/rounds", drift.list_rounds, scope="read"),
     route("GET", f"{_WATCH}/changes", drift.list_changes, scope="read"),
     route("GET", _WATCH, drift.retrieve, scope="read"),

@@ -17,12 +17,13 @@ MOVES_SHOWN = 5
 def print_watches(found: Sequence[DriftWatch]) -> None:
     """The watches as a table."""
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("target", "every", "window", "compares", "asked", "state"):
+    for name in ("target", "source", "every", "window", "compares", "asked", "state"):
         table.add_column(name)
     for watch in found:
         state = "paused" if watch.is_paused else one_line(watch.failure or "watching")
         table.add_row(
             Text(printable(watch.target)),
+            watch.source,
             f"{watch.every_s / 60:g} min",
             str(watch.window_rounds),
             watch.evidence or "",
@@ -39,6 +40,8 @@ def print_changes(found: Sequence[DriftChange]) -> None:
         console.print(Text(printable(change.text), style="bold"))
         for move in change.moved[:MOVES_SHOWN]:
             said = f"{_quote(move.said_before)} → {_quote(move.said_now)}"
+            if move.said_before is None and move.said_now is None:
+                said = ""
             console.print(
                 Text(f"  {move.difference:+.3f}  {one_line(move.probe)}  {said}", style="dim")
             )
