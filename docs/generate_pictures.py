@@ -61,6 +61,7 @@ SHOWN: Sequence[Picture] = (
     Picture("feedback-results", "/feedback/{task}", width=1280, height=860),
     Picture("grading-light", "/feedback/{task}/grade", width=1280),
     Picture("grading-phone", "/feedback/{task}/grade", width=390, height=844),
+    Picture("evals", "/evals/{run}", width=1280, height=760),
     Picture("settings", "/settings", width=1280, height=760),
 )
 
@@ -120,7 +121,27 @@ def _find_ids(client: Client) -> dict[str, str]:
         "other": other.id,
         "session": turn.briggs.session_id or "",
         "task": task.id,
+        "run": _run_eval(client),
     }
+
+
+def _run_eval(client: Client) -> str:
+    """An eval of two targets: what was answered to sums, and what the built-in model would say."""
+    sums = [{"id": f"{n} + {n + 3}", "input": f"What is {n} + {n + 3}?", "target": str(2 * n + 3)}
+            for n in range(1, 13)]  # fmt: skip
+    dataset = client.datasets.create("sums", sums)
+    messages = [{"role": "system", "content": "Answer with the number only."}]
+    samples = [{**each, "input": [*messages, {"role": "user", "content": each["input"]}]}
+               for each in sums]  # fmt: skip
+    short = client.datasets.create("sums", samples)
+    scorers = [{"kind": "includes"}, {"kind": "regex", "name": "short", "pattern": "^.{0,40}$"}]
+    runs = [
+        client.eval_runs.create(each.id, ["local/briggs-tiny"], scorers)
+        for each in (dataset, short)
+    ]
+    for run in runs:
+        list(client.eval_runs.watch(run.id))
+    return f"{runs[1].id}?baseline={runs[0].id}"
 
 
 if __name__ == "__main__":

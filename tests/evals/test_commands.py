@@ -36,7 +36,7 @@ def test_markdown(server: RunningServer, file: Path) -> None:
         server=server,
     )
     assert done.status == 1
-    assert "39 to ask, 0 answered before: about $0.00, without mine/echo" in done.errors
+    assert "39 to ask, 0 answered before: cost unknown, since mine/echo, mine/" in done.errors
     lines = done.output.splitlines()
     assert lines[0] == "### my-numbers"
     assert lines[2] == "Of 39 answers, 13 failed (13 upstream_400)."
@@ -44,7 +44,9 @@ def test_markdown(server: RunningServer, file: Path) -> None:
     assert lines[8].startswith("| `mine/refuses` | none | 13 of 13 |")
     text = done.output
     assert "**includes: mine/thinks against mine/echo**: Worse by 0.92 (0.58 to 0.99)." in text
-    assert "- 12 worse: `1`, `10`, `11`, `12`, `2`" in text or "- 12 worse: `1`, `2`" in text
+    [worse] = [line for line in lines if line.startswith("- 12 worse: ")]
+    # Each sample leads to the page that shows both answers to it.
+    assert worse.count(f"]({server.url}/compare?ids=") == 12 and "[`1`]" in worse
 
 
 def test_terminal_and_others(server: RunningServer, file: Path, tmp_path: Path) -> None:
@@ -58,13 +60,15 @@ def test_terminal_and_others(server: RunningServer, file: Path, tmp_path: Path) 
     assert status == 0
     shown = plain(shown)
     assert "26 answered before" in shown and "All 26 answers are there." in shown
-    assert "This run cost $0.0000. Answers of earlier runs: 26." in shown
+    assert "The cost of this run: $0.0000. Answers of earlier runs: 26." in shown
     id = run("evals", "list", "--limit", "1", "--json", server=server).lines[0]["id"]
     xml = tmp_path / "junit.xml"
     report = ("evals", "report", id, "--format", "junit", "--output", str(xml))
     assert run(*report, server=server).status == 0
     suites = ElementTree.parse(xml).getroot()
     assert [suite.get("failures") for suite in suites] == ["0", "1"]
+    [failure] = suites.iter("failure")
+    assert f" {server.url}/compare?ids=" in (failure.text or "")
     compared = run("evals", "report", id, "--baseline", id, "--format", "json", server=server)
     baselines = {each["baseline_run_id"] for each in json.loads(compared.output)["comparisons"]}
     assert baselines == {id, None}

@@ -40,7 +40,8 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("compare") / "data"
-    with run_server(data, config=upstream.config()) as server:
+    price = '[prices."judge/m-1"]\ninput = 1\noutput = 2\n'
+    with run_server(data, config=upstream.config() + price) as server:
         yield server
 
 
@@ -92,6 +93,28 @@ def test_compare(server: Server, upstream: Upstream) -> None:
         again = run(*arguments[:2], "", *arguments[3:], "--format", "json", server=there)
         assert json.loads(again.output)["run"]["samples"] == 12
         assert len(upstream.seen) == before
+
+
+def test_the_judges_cost_is_estimated(server: Server) -> None:
+    """The estimate names what judges cost: first by their requests, then by what they did cost."""
+    with Client(server.url, server.key) as client:
+        record(client, "priced", 3)
+        name = create_judge(client, "priced")
+        client.datasets.create_from_completions("priced", "tag = priced", references="answer")
+        scorer = {"kind": "judge", "judge": name, "field": "stars"}
+        first = client.eval_runs.estimate("priced", ["recorded"], [scorer])
+        assert (first.calls, first.cost_usd, first.judges_unpriced) == (0, 0.0, [])
+        assert 0 < first.judge_cost_usd < 0.1
+        made = client.eval_runs.create("priced", ["recorded"], [scorer])
+        list(client.eval_runs.watch(made.id))
+        then = client.eval_runs.estimate("priced", ["recorded"], [scorer])
+        spent = sum(
+            each.briggs.cost_usd or 0 for each in client.completions.list(tags=["judge"]).data[:3]
+        )
+        assert then.judge_cost_usd == pytest.approx(spent, rel=0.5)
+        unpriced = create_judge(client, "babbled-too", "babbling")
+        found = client.eval_runs.estimate("priced", ["recorded"], [{**scorer, "judge": unpriced}])
+        assert found.judges_unpriced == ["judge"]
 
 
 def test_judgements_that_fail(server: Server) -> None:

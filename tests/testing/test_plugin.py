@@ -72,6 +72,7 @@ def test_thresholds_over_cases(server: RunningServer, tmp_path: Path) -> None:
     done = run_tests(tmp_path, SCORED, "--briggs", "-n", "2", server=server)
     assert done.returncode == 1 and "20 passed" in done.stdout, done.stdout + done.stderr
     assert "test_it.py::test_scored score: 0.500 (0.299 to 0.701) of 20 cases" in done.stdout
+    assert done.stdout.count("0.500 (0.299 to 0.701)") == 1
     assert "FAILED  test_it.py::test_scored score: 0.500" in done.stdout
     assert "is clearly below 0.9" in done.stdout
     assert "holds  test_it.py::test_scored other: 1.000 (0.839 to 1.000)" in done.stdout

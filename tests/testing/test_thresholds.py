@@ -26,6 +26,7 @@ def test_thresholds(at_least: float, holds: bool, surely: bool, said: str) -> No
 def test_few_cases() -> None:
     """Without an interval the number itself counts, but nothing is sure."""
     assert judge_interval(0.5, None, 2, at_least=0.5).holds
+    assert "1 case is too few" in judge_interval(0.5, None, 1, at_least=0.5).text
     assert not judge_interval(0.4, None, 2, at_least=0.5).holds
     assert not judge_interval(0.5, None, 2, at_least=0.5, sure=True).holds
     assert not judge_interval(None, None, 0, at_least=0.0).holds

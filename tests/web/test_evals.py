@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from briggs import Client
+from briggs import Client, Refused
 from briggs.estimates.intervals import Interval
 from briggs.evals.reports import ScoreSummary
 from briggs.web.evals import draw_interval
@@ -54,11 +54,14 @@ def test_the_list_and_a_report(server: Server) -> None:
     assert "&lt;i&gt;exact" in page and "<i>exact" not in page
     assert "0.758 to 1.000" in page and "upstream_400" in page
     assert "Ask what is lacking" in page
+    # No price is known, so no cost is.
+    assert "$0.00" not in page and "<dd>unknown" in page and "$0.00" not in listed
 
 
 def test_a_baseline(server: Server) -> None:
     """With another run beside it, the page says which samples changed, by their ids."""
     before = create_run(server, "right/m-2", target="no")
+    # The same request in both: they have one completion, and so one page.
     after = create_run(server, "right/m-2")
     visitor = Visitor(server)
     page = visitor.visit(f"/evals/{after}?baseline={before}").body.decode()
@@ -68,6 +71,18 @@ def test_a_baseline(server: Server) -> None:
     page = visitor.visit(f"/evals/{before}").body.decode()
     answers = page.split('href="/completions?')[1].split('"')[0].replace("&amp;", "&")
     assert visitor.visit(f"/completions?{answers}").body.count(b"question") >= 12
+    page = visitor.visit(f"/evals/{after}?baseline={before}").body.decode()
+    flipped = page.split('<code dir="auto">s0')[0].rsplit('href="', 1)[1].split('"')[0]
+    assert flipped.startswith("/completions/") and visitor.visit(flipped).status == 200
+    with Client(server.url, server.key) as client:
+        other = client.datasets.create("other", [{"input": "x", "target": "y"}])
+        foreign = client.eval_runs.create(other.id, ["right/m-2"], [{"kind": "exact"}])
+        list(client.eval_runs.watch(foreign.id))
+        with pytest.raises(Refused, match="choose a run of the dataset 'asked' as baseline"):
+            client.eval_runs.report(after, baseline=foreign.id)
+    refused = visitor.visit(f"/evals/{after}?baseline={foreign.id}")
+    assert refused.status == 400 and b"choose a run of the dataset" in refused.body
+    assert foreign.id not in visitor.visit(f"/evals/{after}").body.decode()
     assert visitor.visit(f"/evals/{after}?baseline=nothing").status == 404
     assert visitor.visit("/evals/nothing").status == 404
 

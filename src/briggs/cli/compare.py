@@ -79,4 +79,4 @@ def compare(
                 client, dataset.id, [RECORDED, *targets], wanted, name=name, **options
             )
 
-    finish_report(asyncio.run(ask()), format=format, output=output)
+    finish_report(asyncio.run(ask()), url=server.url, format=format, output=output)

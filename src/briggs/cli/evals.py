@@ -75,7 +75,7 @@ def run(
                 named = (await client.datasets.create(*file, source=Path(dataset).name)).id
             return await run_plan(client, named, targets, wanted, **options)
 
-    finish_report(asyncio.run(ask()), format=format, output=output)
+    finish_report(asyncio.run(ask()), url=server.url, format=format, output=output)
 
 
 @evals.command(name="list")
@@ -123,7 +123,7 @@ def report(
         async with AsyncClient(server.url, server.api_key) as client:
             return await client.eval_runs.report(id, baseline=baseline)
 
-    finish_report(asyncio.run(ask()), format=format, output=output)
+    finish_report(asyncio.run(ask()), url=server.url, format=format, output=output)
 
 
 @evals.command()
@@ -169,7 +169,7 @@ def resume(
             await watch_run(client, await client.eval_runs.resume(id))
             return await client.eval_runs.report(id, baseline=baseline)
 
-    finish_report(asyncio.run(ask()), format=format, output=output)
+    finish_report(asyncio.run(ask()), url=server.url, format=format, output=output)
 
 
 @evals.command()

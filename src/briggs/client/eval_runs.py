@@ -78,6 +78,10 @@ class RunEstimate(Object):
     """About what the others cost."""
     unpriced: list[str] = msgspec.field(default_factory=list)
     """The targets without a known price."""
+    judge_cost_usd: float = 0.0
+    """About what judges cost, besides."""
+    judges_unpriced: list[str] = msgspec.field(default_factory=list)
+    """The judges without a known price."""
 
 
 class Score(Object):
@@ -163,6 +167,14 @@ class PairedDifference(Object):
     """The smallest difference that so many samples find in 8 of 10 runs."""
 
 
+class FlippedSample(Object):
+    """A sample that changed, and the completions that show it."""
+
+    id: str
+    completion_id: str | None
+    baseline_completion_id: str | None
+
+
 class RunComparison(Object):
     """A target beside another one, or beside itself in another run."""
 
@@ -175,6 +187,8 @@ class RunComparison(Object):
     flipped_up: list[str] = msgspec.field(default_factory=list)
     """The ids of samples that are better now."""
     flipped_down: list[str] = msgspec.field(default_factory=list)
+    flipped: list[FlippedSample] = msgspec.field(default_factory=list)
+    """The same samples with their completions."""
 
 
 class EvalReport(Object):

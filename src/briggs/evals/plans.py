@@ -10,16 +10,13 @@ from typing import Any
 import msgspec
 
 from briggs.evals.datasets import check_name, find_dataset
-from briggs.evals.requests import EvalItem, hash_request, list_items, write_request
+from briggs.evals.requests import EvalItem, hash_request, list_items, price_call, write_request
 from briggs.evals.scorers import check_scorers
-from briggs.evals.verdicts import pin_judge
+from briggs.evals.verdicts import pin_judge, price_judgement
 from briggs.gateway.models import resolve
-from briggs.gateway.order import arrange
 from briggs.gateway.running import Running
-from briggs.record.estimates import estimate_request
 from briggs.storage import Store
 from briggs.types import json
-from briggs.types.completions import Completion
 from briggs.types.datasets import Dataset, Sample
 from briggs.types.envelope import check_types
 from briggs.types.errors import InvalidRequest
@@ -34,7 +31,6 @@ from briggs.types.evals import (
     Scorer,
 )
 from briggs.types.texts import is_printable_name
-from briggs.wires.openai.face import CHAT_FACE
 from briggs.wires.samples import check_parameters
 
 TARGET_LENGTH_MAX = 500
@@ -71,6 +67,10 @@ class RunEstimate(msgspec.Struct, kw_only=True):
     """Of the others, if each answer is as long as its limit, or as `answer_tokens_expected`."""
     unpriced: list[str] = []
     """The targets without a known price. Their cost is not in the sum."""
+    judge_cost_usd: float = 0.0
+    """Of the judges, if nothing that they are asked was asked before."""
+    judges_unpriced: list[str] = []
+    """The judges without a known price, by the names of their scorers."""
 
 
 async def plan(
@@ -142,7 +142,22 @@ async def estimate(store: Store, run: EvalRun, *, running: Running) -> RunEstima
     cost, unpriced = await asyncio.to_thread(_price, run, priced, running)
     calls = run.samples * run.repeats * len(_list_asked(run))
     left = (calls - cached) / max(calls, 1)
-    return RunEstimate(calls=calls, cached=cached, cost_usd=cost * left, unpriced=unpriced)
+    found = RunEstimate(calls=calls, cached=cached, cost_usd=cost * left, unpriced=unpriced)
+    judgements = run.samples * run.repeats * len(run.targets)
+    for scorer in run.scorers:
+        if scorer.kind == "judge":
+            each = await price_judgement(
+                store,
+                scorer,
+                [sample for _, sample in priced],
+                running=running,
+                organization_id=run.organization_id,
+            )
+            if each is None:
+                found.judges_unpriced.append(scorer.name)
+            else:
+                found.judge_cost_usd += each * judgements
+    return found
 
 
 def _hash_all(run: EvalRun, samples: Sequence[tuple[int, Sample]]) -> list[str]:
@@ -177,20 +192,7 @@ def _price(
 
 def _price_one(run: EvalRun, item: EvalItem, running: Running) -> float | None:
     body = write_request(run, item)
-    envelope = CHAT_FACE.read_request(body)
-    prompt, answer = estimate_request(envelope, running.rules.answer_tokens)
-    targets = resolve(item.target, models=running.models)
-    first = next(
-        iter(arrange(targets, Completion(organization_id=run.organization_id, request=body))), None
-    )
-    if first is None:
-        return None
-    if first.provider.name == "local":
-        return 0.0
-    cost = running.prices.estimate(
-        first.provider.name, first.model, envelope, prompt=prompt, answer=answer
-    )
-    return None if cost is None else float(cost)
+    return price_call(body, item.target, running=running, organization_id=run.organization_id)
 
 
 def _check_counts(post: EvalRunPost, dataset: Dataset) -> None:

@@ -10,14 +10,17 @@ import msgspec
 from briggs.estimates.intervals import Interval, find_quantile
 from briggs.estimates.pairs import PairedDifference, compare_pairs, mean_of_clusters
 from briggs.storage import Store
-from briggs.types.errors import NotFound
+from briggs.types.errors import InvalidRequest, NotFound
 from briggs.types.evals import EvalAnswer, EvalRun, RunProgress
+from briggs.types.texts import count_of
 
 FLIPPED_MAX = 100
 """So many samples that changed are named; all are counted."""
 REASONS_MAX = 10
 CLEAR = 0.05
 
+_Completions = Mapping[tuple[str, str], str]
+"""The ids of completions, by target and sample."""
 _Values = Mapping[str, Sequence[float]]
 """The values of one scorer for one target, by the id of the sample."""
 
@@ -61,6 +64,15 @@ class TargetReport(msgspec.Struct, kw_only=True):
     scores: dict[str, ScoreSummary] = {}
 
 
+class FlippedSample(msgspec.Struct, kw_only=True):
+    """A sample that changed, and the completions that show it."""
+
+    id: str
+    completion_id: str | None
+    """The first answer of the target. None if it is not known."""
+    baseline_completion_id: str | None
+
+
 class RunComparison(msgspec.Struct, kw_only=True):
     """A target beside another one, or beside itself in another run, by one scorer."""
 
@@ -76,6 +88,8 @@ class RunComparison(msgspec.Struct, kw_only=True):
     flipped_up: list[str] = []
     """The ids of samples that are better now, the first ones."""
     flipped_down: list[str] = []
+    flipped: list[FlippedSample] = []
+    """The same samples, those that are better now first, with their completions."""
 
 
 class EvalReport(msgspec.Struct, kw_only=True):
@@ -90,23 +104,38 @@ async def report(store: Store, run: EvalRun, *, baseline: EvalRun | None) -> Eva
     """The report of a run. Raises `NotFound` if its dataset was deleted."""
     answers = await read_answers(store, run)
     named = await _read_names(store, run)
-    others: Sequence[EvalAnswer] = ()
-    other_names: Mapping[int, str] = {}
+    values = _collect(answers, named)
+    completions = _find_completions(answers, named)
+    comparisons = _compare_targets(run, values, completions)
     if baseline is not None:
+        _check_baseline(run, baseline)
         others = await read_answers(store, baseline)
         other_names = await _read_names(store, baseline)
-    values = _collect(answers, named)
-    comparisons = _compare_targets(run, values)
-    if baseline is not None:
-        comparisons = [
-            *_compare_runs(run, values, baseline, _collect(others, other_names)),
-            *comparisons,
-        ]
+        before = _compare_runs(
+            run,
+            values,
+            baseline,
+            _collect(others, other_names),
+            completions,
+            _find_completions(others, other_names),
+        )
+        comparisons = [*before, *comparisons]
     return EvalReport(
         progress=await store.eval_runs.measure(run),
         targets=[_report_target(run, target, answers, values) for target in run.targets],
         comparisons=comparisons,
     )
+
+
+def _check_baseline(run: EvalRun, baseline: EvalRun) -> None:
+    """Versions of one dataset can be compared: samples have ids. Other datasets cannot."""
+    names = [each.dataset.rpartition("@")[0] for each in (run, baseline)]
+    if names[0] != names[1]:
+        raise InvalidRequest(
+            f"The run '{baseline.id}' asked the samples of '{baseline.dataset}', and this one "
+            f"those of '{run.dataset}': choose a run of the dataset '{names[0]}' as baseline.",
+            param="baseline",
+        )
 
 
 async def read_answers(store: Store, run: EvalRun) -> list[EvalAnswer]:
@@ -135,6 +164,16 @@ def _collect(
             if each.value is not None:
                 id = names.get(answer.sample, str(answer.sample))
                 found[each.scorer, answer.target].setdefault(id, []).append(each.value)
+    return found
+
+
+def _find_completions(answers: Sequence[EvalAnswer], names: Mapping[int, str]) -> _Completions:
+    """The completion of the first answer of each target to each sample."""
+    found: dict[tuple[str, str], str] = {}
+    for answer in sorted(answers, key=lambda each: each.repeat):
+        if answer.status == "answered" and answer.completion_id is not None:
+            id = names.get(answer.sample, str(answer.sample))
+            found.setdefault((answer.target, id), answer.completion_id)
     return found
 
 
@@ -189,25 +228,23 @@ def _summarise(scorer: str, answered: Sequence[EvalAnswer], values: _Values) -> 
 
 
 def _compare_targets(
-    run: EvalRun, values: Mapping[tuple[str, str], _Values]
+    run: EvalRun, values: Mapping[tuple[str, str], _Values], completions: _Completions
 ) -> list[RunComparison]:
     """Each target beside the first one."""
-    first = run.targets[0]
-    return [
-        found
-        for target in run.targets[1:]
-        for scorer in run.scorers
-        if (
-            found := _compare(
+    first, found = run.targets[0], []
+    for target in run.targets[1:]:
+        for scorer in run.scorers:
+            compared = _compare(
                 scorer.name,
                 target,
                 first,
                 values.get((scorer.name, target), {}),
                 values.get((scorer.name, first), {}),
             )
-        )
-        is not None
-    ]
+            if compared is not None:
+                compared.flipped = _list_flipped(compared, completions, completions)
+                found.append(compared)
+    return found
 
 
 def _compare_runs(
@@ -215,6 +252,8 @@ def _compare_runs(
     values: Mapping[tuple[str, str], _Values],
     baseline: EvalRun,
     others: Mapping[tuple[str, str], _Values],
+    completions: _Completions,
+    other_completions: _Completions,
 ) -> list[RunComparison]:
     """Each target beside itself in the other run, or beside the only target there."""
     found = []
@@ -232,6 +271,7 @@ def _compare_runs(
             )
             if compared is not None:
                 compared.baseline_run_id = baseline.id
+                compared.flipped = _list_flipped(compared, completions, other_completions)
                 found.append(compared)
     return found
 
@@ -257,6 +297,19 @@ def _compare(
     )
 
 
+def _list_flipped(
+    comparison: RunComparison, completions: _Completions, others: _Completions
+) -> list[FlippedSample]:
+    return [
+        FlippedSample(
+            id=id,
+            completion_id=completions.get((comparison.target, id)),
+            baseline_completion_id=others.get((comparison.baseline, id)),
+        )
+        for id in (*comparison.flipped_up, *comparison.flipped_down)
+    ]
+
+
 def describe(found: PairedDifference) -> str:
     """What a comparison says, in a sentence."""
     if found.interval is None or found.smallest is None:
@@ -266,8 +319,8 @@ def describe(found: PairedDifference) -> str:
         ends = sorted((abs(found.interval.low), abs(found.interval.high)))
         return f"{word} by {abs(found.difference):.2f} ({ends[0]:.2f} to {ends[1]:.2f})."
     return (
-        f"No difference found. {found.samples} samples find one of {min(found.smallest, 1.0):.2f} "
-        "or more in 8 of 10 runs."
+        f"No difference found. {count_of(found.samples, 'sample')} find one of "
+        f"{min(found.smallest, 1.0):.2f} or more in 8 of 10 runs."
     )
 
 

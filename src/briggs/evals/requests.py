@@ -6,9 +6,15 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from briggs.gateway.models import resolve
+from briggs.gateway.order import arrange
+from briggs.gateway.running import Running
+from briggs.record.estimates import estimate_request
 from briggs.types import json
+from briggs.types.completions import Completion
 from briggs.types.datasets import Sample
 from briggs.types.evals import EvalRun
+from briggs.wires.openai.face import CHAT_FACE
 
 
 class EvalItem(NamedTuple):
@@ -44,6 +50,23 @@ def write_request(run: EvalRun, item: EvalItem) -> bytes:
             **run.parameters,
         }
     )
+
+
+def price_call(body: bytes, target: str, *, running: Running, organization_id: str) -> float | None:
+    """About what a call costs in US dollars. None if the price is not known."""
+    envelope = CHAT_FACE.read_request(body)
+    prompt, answer = estimate_request(envelope, running.rules.answer_tokens)
+    targets = resolve(target, models=running.models)
+    call = Completion(organization_id=organization_id, request=body)
+    first = next(iter(arrange(targets, call)), None)
+    if first is None:
+        return None
+    if first.provider.name == "local":
+        return 0.0
+    cost = running.prices.estimate(
+        first.provider.name, first.model, envelope, prompt=prompt, answer=answer
+    )
+    return None if cost is None else float(cost)
 
 
 def hash_request(body: bytes, repeat: int) -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import msgspec
 
+from briggs.evals.requests import price_call
+from briggs.gateway.running import Running
 from briggs.judges.judgements import Asker
 from briggs.judges.judges import find_judge, find_version
+from briggs.judges.prompts import write_request as write_judge_request
 from briggs.judges.reading import list_scored
 from briggs.judges.runs import Judging
 from briggs.storage import Store
+from briggs.types import json
 from briggs.types.completions import Completion
+from briggs.types.datasets import Sample
 from briggs.types.errors import BriggsError, InvalidRequest, StoreUnavailable
 from briggs.types.evals import Score, Scorer
 from briggs.types.fields import Field
@@ -33,6 +41,42 @@ async def pin_judge(store: Store, scorer: Scorer, *, organization_id: str) -> Sc
     return msgspec.structs.replace(
         scorer, judge=judge.id, judge_version=version.version, field=".".join(field.path)
     )
+
+
+async def price_judgement(
+    store: Store,
+    scorer: Scorer,
+    samples: Sequence[Sample],
+    *,
+    running: Running,
+    organization_id: str,
+) -> float | None:
+    """About what one judgement costs in US dollars: the mean of those that the version has given.
+
+    Without any, what the requests about these samples cost, if each example is as long as the
+    sample, and if the model has to be asked several times. None if no price is known.
+    """
+    judge = await find_judge(store, scorer.judge or "", organization_id=organization_id)
+    version = await find_version(store, judge, version=scorer.judge_version)
+    known = await store.judges.measure_mean_cost(version)
+    if known is not None or not samples:
+        return known
+    return await asyncio.to_thread(_price, version, samples, running)
+
+
+def _price(version: JudgeVersion, samples: Sequence[Sample], running: Running) -> float | None:
+    costs = []
+    for sample in samples:
+        subject = json.encode({"asked": sample.messages, "answered": sample.references}).decode()
+        shown = [(each, subject) for each in version.examples[: version.examples_shown]]
+        body = json.encode(write_judge_request(version, subject, shown=shown))
+        cost = price_call(
+            body, version.model, running=running, organization_id=version.organization_id
+        )
+        if cost is None:
+            return None
+        costs.append(cost)
+    return sum(costs) / len(costs) * version.samples
 
 
 class Verdicts:

@@ -179,6 +179,19 @@ class Judges:
         )
         return await self._access.read(lambda connection: float(connection.scalar(statement) or 0))
 
+    async def measure_mean_cost(self, version: JudgeVersion) -> float | None:
+        """What a judgement of a version costs on average, in US dollars. None if none is known."""
+        columns = judgements.c
+        statement = select(func.avg(columns.cost_usd)).where(
+            columns.organization_id == version.organization_id,
+            columns.judge_id == version.judge_id,
+            columns.version == version.version,
+            columns.is_copy.is_(False),
+            columns.cost_usd.is_not(None),
+        )
+        found = await self._access.read(lambda connection: connection.scalar(statement))
+        return None if found is None else float(found)
+
     async def create_run(self, run: JudgeRun) -> None:
         """Store a new run."""
         row = rows.encode(run, table=judge_runs)

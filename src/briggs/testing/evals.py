@@ -11,6 +11,7 @@ from briggs.cli.evaluating.scorers import WantedScorer, score_answers
 from briggs.client import AsyncClient, EvalReport
 from briggs.client.runner import Runner
 from briggs.testing.thresholds import judge_interval
+from briggs.types.texts import count_of
 
 SAMPLES = "pytest"
 """The dataset of samples that are given as a list."""
@@ -59,7 +60,7 @@ class Evals:
         With `sure`, it must be clearly above. Without `target`, this is about all of them.
         """
         lacking = report.progress.total - report.progress.answered
-        assert not lacking, f"{lacking} of {report.progress.total} answers are lacking"
+        assert not lacking, f"of {count_of(report.progress.total, 'answer')}, {lacking} are lacking"
         for each in report.targets:
             if target in (None, each.target):
                 summary = each.scores[scorer]

@@ -19,6 +19,7 @@ from briggs.estimates.pairs import mean_of_clusters
 from briggs.testing.evals import Evals
 from briggs.testing.thresholds import ThresholdVerdict, judge_interval
 from briggs.types import json
+from briggs.types.texts import count_of
 
 ScoreFunction = Callable[..., None]
 
@@ -107,9 +108,11 @@ class BriggsPlugin:
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         terminalreporter.section("briggs")
+        judged = dict(self._judge())
         for group, (count, said) in self._summarise().items():
-            terminalreporter.line(f"{group}: {said} of {count} cases")
-        for group, verdict in self._judge():
+            if group not in judged:
+                terminalreporter.line(f"{group}: {said} of {count_of(count, 'case')}")
+        for group, verdict in judged.items():
             word = "holds" if verdict.holds else "FAILED"
             terminalreporter.line(f"{word}  {group}: {verdict.text}")
         report = self._write_report(int(exitstatus))

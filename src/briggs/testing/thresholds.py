@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from briggs.types.texts import count_of
+
 
 class Ends(Protocol):
     """An interval."""
@@ -39,9 +41,9 @@ def judge_interval(
     if interval is None:
         # Too few for an interval: only the number itself is known.
         holds = mean >= at_least and not sure
-        few = f"{cases} cases are too few for an interval"
+        few = f"{count_of(cases, 'case')} {'is' if cases == 1 else 'are'} too few for an interval"
         return ThresholdVerdict(holds, f"{said}, where {at_least:g} is wanted; {few}")
-    said += f" ({interval.low:.3f} to {interval.high:.3f}) of {cases} cases"
+    said += f" ({interval.low:.3f} to {interval.high:.3f}) of {count_of(cases, 'case')}"
     if interval.low >= at_least:
         return ThresholdVerdict(True, f"{said} reaches {at_least:g}")
     if interval.high < at_least:

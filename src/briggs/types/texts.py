@@ -25,6 +25,11 @@ _PICTURES: dict[int, int] = {
 }
 
 
+def count_of(count: int, one: str, many: str = "") -> str:
+    """A count with its noun, such as `1 sample` and `1,200 samples`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def printable(text: str) -> str:
     """The text with nothing that controls a terminal or the direction of other text."""
     return text.replace("\r\n", "\n").translate(_PICTURES)

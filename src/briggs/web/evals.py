@@ -10,12 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from briggs.accounts.scopes import require
-from briggs.evals.reports import RunComparison, ScoreSummary, is_clear, report
+from briggs.evals.reports import (
+    FlippedSample,
+    RunComparison,
+    ScoreSummary,
+    is_clear,
+    report,
+)
 from briggs.parts import find_parts
 from briggs.types.errors import NotFound
 from briggs.types.evals import EvalRun, RunProgress
 from briggs.types.filters import quote
-from briggs.web.addresses import Address, join_query, read_place
+from briggs.web import figures
+from briggs.web.addresses import Address, join_path, join_query, read_place
 from briggs.web.rendering import render
 from briggs.web.route import see_other
 
@@ -34,8 +41,8 @@ class ComparedSamples(NamedTuple):
     comparison: RunComparison
     kind: str
     """The colour of its verdict."""
-    changes: Sequence[tuple[str, int, Sequence[str]]]
-    """`better` and `worse`, each with how many samples and the first ones."""
+    changes: Sequence[tuple[str, int, Sequence[tuple[str, str]]]]
+    """`better` and `worse`, each with how many samples, and the first ones with their pages."""
 
 
 async def list_page(request: Request) -> Response:
@@ -50,7 +57,7 @@ async def list_page(request: Request) -> Response:
         request,
         "evals/list.html",
         title="Evals",
-        runs=measured,
+        runs=[(run, progress, say_cost(progress)) for run, progress in measured],
         has_more=len(runs) > PAGE,
         page=number,
         link=Address("/evals", state),
@@ -77,7 +84,8 @@ async def show(request: Request) -> Response:
         targets=found.targets,
         scorers=[each.name for each in run.scorers],
         compared=[_present(each) for each in found.comparisons],
-        others=[each for each in others if each.id != run.id],
+        others=[each for each in others if each.id != run.id and _is_alike(each, run)],
+        cost=say_cost(await _measure(request, run)),
         answers=f"/completions?{join_query({'range': 'all', 'query': _find_answers(run)})}",
         draw=draw_interval,
     )
@@ -97,6 +105,14 @@ async def cancel(request: Request) -> Response:
     run = await _find(request)
     await find_parts(request).eval_runs.cancel(run)
     return see_other(f"/evals/{run.id}")
+
+
+def say_cost(progress: RunProgress) -> str:
+    """What a run has cost, as far as it is known."""
+    asked = progress.answered - progress.cached
+    if progress.unpriced and progress.unpriced >= asked:
+        return "unknown"
+    return f"{'at least ' if progress.unpriced else ''}{figures.dollars(progress.cost_usd)}"
 
 
 def draw_interval(summary: ScoreSummary) -> Markup:
@@ -130,6 +146,20 @@ async def _find(request: Request, named: str | None = None) -> EvalRun:
     return found
 
 
+def _is_alike(run: EvalRun, other: EvalRun) -> bool:
+    """Whether both asked versions of one dataset."""
+    return run.dataset.rpartition("@")[0] == other.dataset.rpartition("@")[0]
+
+
+def _find_page(flipped: FlippedSample) -> str:
+    """The page that shows both answers, or the one that there is."""
+    ids = dict.fromkeys((flipped.baseline_completion_id, flipped.completion_id))
+    known = [id for id in ids if id is not None]
+    if len(known) == 2:
+        return f"/compare?{join_query({'ids': ','.join(known)})}"
+    return join_path("completions", known[0]) if known else ""
+
+
 async def _measure(request: Request, run: EvalRun) -> RunProgress:
     return await find_parts(request).eval_runs.measure(run)
 
@@ -139,8 +169,12 @@ def _present(comparison: RunComparison) -> ComparedSamples:
     kind = ""
     if is_clear(result):
         kind = "good" if result.difference > 0 else "bad"
+    paths = {each.id: _find_page(each) for each in comparison.flipped}
     changes = [
-        ("better", result.better, comparison.flipped_up[:SHOWN_MAX]),
-        ("worse", result.worse, comparison.flipped_down[:SHOWN_MAX]),
+        (word, count, [(id, paths.get(id, "")) for id in ids[:SHOWN_MAX]])
+        for word, count, ids in (
+            ("better", result.better, comparison.flipped_up),
+            ("worse", result.worse, comparison.flipped_down),
+        )
     ]
     return ComparedSamples(comparison, kind, [each for each in changes if each[1]])

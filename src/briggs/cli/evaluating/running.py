@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from briggs.cli.evaluating.samples import name_file, read_file
 from briggs.cli.evaluating.scorers import WantedScorer, score_answers
-from briggs.cli.terminal.eval_reports import say_lacks, write_junit, write_markdown
+from briggs.cli.terminal.eval_reports import say_lacks, say_spent, write_junit, write_markdown
 from briggs.cli.terminal.evals import print_report
 from briggs.client import AsyncClient, EvalReport, EvalRun
 from briggs.types.json import encode
@@ -50,15 +50,26 @@ def read_file_samples(named: str) -> tuple[str, list[dict[str, Any]]] | None:
 
 def _confirm(found: Any, *, ask_above: float, yes: bool) -> None:
     asked = found.calls - found.cached
-    cost = f"about ${found.cost_usd:.2f}"
-    if found.unpriced:
-        cost += f", without {', '.join(found.unpriced)}, whose price is not known"
-    click.echo(f"{asked:,} to ask, {found.cached:,} answered before: {cost}.", err=True)
-    if yes or not asked or found.cost_usd <= ask_above:
+    said = _say_cost(found.cost_usd, found.unpriced) if asked else "nothing to pay"
+    click.echo(f"{asked:,} to ask, {found.cached:,} answered before: {said}.", err=True)
+    if found.judge_cost_usd or found.judges_unpriced:
+        said = _say_cost(found.judge_cost_usd, found.judges_unpriced)
+        click.echo(f"Judges, besides: {said}, if nothing was judged before.", err=True)
+    if yes or found.cost_usd + found.judge_cost_usd <= ask_above:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"this may cost more than ${ask_above:g}: add --yes")
     click.confirm("Go on?", abort=True)
+
+
+def _say_cost(cost_usd: float, unpriced: Sequence[str]) -> str:
+    """About how much, and of whom the price is not known. What is not known is not 0."""
+    if not unpriced:
+        return f"about ${cost_usd:.2f}"
+    names = ", ".join(unpriced)
+    if not cost_usd:
+        return f"cost unknown, since {names} {'has' if len(unpriced) == 1 else 'have'} no price"
+    return f"about ${cost_usd:.2f}, without {names}, whose price is not known"
 
 
 async def watch_run(client: AsyncClient, made: EvalRun) -> None:
@@ -68,19 +79,20 @@ async def watch_run(client: AsyncClient, made: EvalRun) -> None:
     with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
         task = shown.add_task("", total=None)
         async for each in client.eval_runs.watch(made.id):
-            said = f"{each.failed} failed, ${each.cost_usd:.4f}"
+            said = f"{each.failed} failed, cost {say_spent(each)}"
             done = each.answered + each.failed
             shown.update(task, total=each.total, completed=done, description=said)
 
 
-def finish_report(found: EvalReport, *, format: str, output: Path | None) -> None:
+def finish_report(found: EvalReport, *, url: str, format: str, output: Path | None) -> None:
+    """Print a report, or write it into a file. Samples lead to their pages at `url`."""
     if format == "terminal" and output is None:
-        print_report(found)
+        print_report(found, url=url)
     else:
         written = {
-            "markdown": lambda: write_markdown(found).encode("utf-8", "replace"),
-            "terminal": lambda: write_markdown(found).encode("utf-8", "replace"),
-            "junit": lambda: write_junit(found),
+            "markdown": lambda: write_markdown(found, url=url).encode("utf-8", "replace"),
+            "terminal": lambda: write_markdown(found, url=url).encode("utf-8", "replace"),
+            "junit": lambda: write_junit(found, url=url),
             "json": lambda: encode(found) + b"\n",
         }[format]()
         if output is None:

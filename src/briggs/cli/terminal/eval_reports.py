@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from briggs.client import EvalReport, RunComparison, ScoreSummary, TargetReport
-from briggs.types.texts import one_line
+from briggs.client.eval_runs import FlippedSample, RunProgress
+from briggs.types.texts import count_of, one_line
 
 SHOWN_MAX = 20
 """So many samples that changed are named."""
 
 
-def write_markdown(report: EvalReport) -> str:
-    """GitHub-flavoured Markdown."""
+def write_markdown(report: EvalReport, *, url: str) -> str:
+    """GitHub-flavoured Markdown. The samples that changed lead to their completions at `url`."""
     run = report.run
     lines = [f"### {_escape(run.name)}", "", f"{say_lacks(report)}", ""]
     names = [each["name"] for each in run.scorers]
@@ -24,15 +26,19 @@ def write_markdown(report: EvalReport) -> str:
         lines.append(_row([f"`{target.target}`", *scores, *_say_rest(target)]))
     for comparison in report.comparisons:
         lines += ["", f"**{_escape(name_comparison(comparison))}**: {comparison.verdict}"]
-        lines += [f"- {each}" for each in say_flipped(comparison)]
+        lines += [
+            f"- {word}: " + ", ".join(_link(id, path, url) for id, path in shown) + more
+            for word, shown, more in list_flipped(comparison)
+        ]
     lines += [
         "",
-        f"{run.samples:,} samples of `{run.dataset}`, {run.repeats} each. Run `{run.id}`.",
+        f"{count_of(run.samples, 'sample')} of `{run.dataset}`, {run.repeats} each. "
+        f"Run [`{run.id}`]({url}/evals/{run.id}).",
     ]
     return "\n".join(lines) + "\n"
 
 
-def write_junit(report: EvalReport) -> bytes:
+def write_junit(report: EvalReport, *, url: str) -> bytes:
     """JUnit's XML: a suite for each target, a case for each scorer.
 
     A case fails if answers are lacking, or if the target is clearly worse than its baseline.
@@ -43,7 +49,8 @@ def write_junit(report: EvalReport) -> bytes:
         lacks = target.failed + target.missing
         cases = [("answers", f"{lacks} of {target.total} answers are lacking" if lacks else "")]
         cases += [
-            (name, _find_failure(report.comparisons, target.target, name)) for name in target.scores
+            (name, _find_failure(report.comparisons, target.target, name, url=url))
+            for name in target.scores
         ]
         for name, failure in cases:
             case = ElementTree.SubElement(
@@ -53,7 +60,8 @@ def write_junit(report: EvalReport) -> bytes:
             if summary is not None:
                 ElementTree.SubElement(case, "system-out").text = say_score(summary)
             if failure:
-                ElementTree.SubElement(case, "failure", message=failure)
+                said, _, links = failure.partition("\n")
+                ElementTree.SubElement(case, "failure", message=said).text = links or None
         suite.set("tests", str(len(cases)))
         suite.set("failures", str(sum(bool(failure) for _, failure in cases)))
     written: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -95,22 +103,44 @@ def name_comparison(comparison: RunComparison) -> str:
     return f"{comparison.scorer}: {comparison.target} against {other}"
 
 
-def say_flipped(comparison: RunComparison) -> Iterator[str]:
-    """The samples that changed, in both directions."""
+def list_flipped(
+    comparison: RunComparison,
+) -> Iterator[tuple[str, Sequence[tuple[str, str | None]], str]]:
+    """The samples that changed, in both directions: how many, each with its page, and the rest."""
     result = comparison.result
+    paths = {each.id: find_page(each) for each in comparison.flipped}
     for word, count, ids in (
         ("better", result.better, comparison.flipped_up),
         ("worse", result.worse, comparison.flipped_down),
     ):
         if count:
-            shown = ", ".join(f"`{one_line(id)[:80]}`" for id in ids[:SHOWN_MAX])
-            more = f" and {count - SHOWN_MAX} more" if count > SHOWN_MAX else ""
-            yield f"{count} {word}: {shown}{more}"
+            shown = [(one_line(id)[:80], paths.get(id)) for id in ids[:SHOWN_MAX]]
+            more = f" and {count - SHOWN_MAX:,} more" if count > SHOWN_MAX else ""
+            yield f"{count:,} {word}", shown, more
+
+
+def find_page(flipped: FlippedSample) -> str | None:
+    """The page that shows both answers to a sample, or the one that there is."""
+    ids = dict.fromkeys((flipped.baseline_completion_id, flipped.completion_id))
+    known = [quote(id, safe="") for id in ids if id is not None]
+    if len(known) == 2:
+        return f"/compare?ids={known[0]},{known[1]}"
+    return f"/completions/{known[0]}" if known else None
+
+
+def say_spent(progress: RunProgress) -> str:
+    """What a run has cost, as far as it is known. What is not known is not 0."""
+    asked = progress.answered - progress.cached
+    if progress.unpriced and progress.unpriced >= asked:
+        return "unknown"
+    return f"{'at least ' if progress.unpriced else ''}${progress.cost_usd:.4f}"
 
 
 def say_cost(target: TargetReport) -> str:
     """The cost of a target's answers, as far as it is known."""
-    if target.unpriced and target.unpriced == target.answered:
+    if not target.answered:
+        return "none"
+    if target.unpriced == target.answered:
         return "unknown"
     return f"{'at least ' if target.unpriced else ''}${target.cost_usd:.4f}"
 
@@ -127,11 +157,25 @@ def _say_rest(target: TargetReport) -> list[str]:
     ]
 
 
-def _find_failure(comparisons: Sequence[RunComparison], target: str, scorer: str) -> str:
+def _find_failure(
+    comparisons: Sequence[RunComparison], target: str, scorer: str, *, url: str
+) -> str:
+    """What is worse, and below it the samples that are, with their pages."""
     for each in comparisons:
         if each.target == target and each.scorer == scorer and each.verdict.startswith("Worse"):
-            return f"{name_comparison(each)}: {each.verdict}"
+            lines = [
+                f"{word}: {id} {url}{path}" if path else f"{word}: {id}"
+                for word, shown, _ in list_flipped(each)
+                for id, path in shown
+                if word.endswith("worse")
+            ]
+            return "\n".join([f"{name_comparison(each)}: {each.verdict}", *lines])
     return ""
+
+
+def _link(id: str, path: str | None, url: str) -> str:
+    shown = f"`{id.replace('`', chr(39))}`"
+    return shown if path is None else f"[{shown}]({url}{path})"
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.terminal.eval_reports import (
+    list_flipped,
     name_comparison,
     say_cost,
-    say_flipped,
     say_lacks,
     say_score,
+    say_spent,
 )
 from briggs.cli.terminal.tables import create_table
 from briggs.cli.terminal.text import format_time
@@ -52,8 +53,8 @@ def print_runs(found: Iterable[EvalRun]) -> None:
     Console(highlight=False).print(table)
 
 
-def print_report(report: EvalReport) -> None:
-    """The report of a run. What is lacking comes first."""
+def print_report(report: EvalReport, *, url: str) -> None:
+    """The report of a run. What is lacking comes first. Samples lead to their pages at `url`."""
     console = Console(highlight=False)
     has_all = report.progress.answered == report.progress.total
     console.print(Text(say_lacks(report), style="" if has_all else "bold red"))
@@ -78,10 +79,15 @@ def print_report(report: EvalReport) -> None:
     console.print(table)
     for comparison in report.comparisons:
         console.print(Text(f"{printable(name_comparison(comparison))}: {comparison.verdict}"))
-        for line in say_flipped(comparison):
-            console.print(Text(f"  {line.replace('`', '')}", style="dim"))
+        for word, shown, more in list_flipped(comparison):
+            line = Text(f"  {word}: ", style="dim")
+            for place, (id, path) in enumerate(shown):
+                line.append(", " if place else "")
+                line.append(id, style=f"link {url}{path}" if path else "")
+            console.print(line.append(more))
     progress = report.progress
-    said = f"This run cost ${progress.cost_usd:.4f}."
+    said = f"The cost of this run: {say_spent(progress)}."
     if progress.unpriced:
         said += f" Calls without a known price: {progress.unpriced:,}."
     console.print(Text(f"{said} Answers of earlier runs: {progress.cached:,}."))
+    console.print(Text(f"{url}/evals/{report.run.id}", style="dim"))
