@@ -126,19 +126,15 @@ def _find_ids(client: Client) -> dict[str, str]:
 
 
 def _run_eval(client: Client) -> str:
-    """An eval of two targets: what was answered to sums, and what the built-in model would say."""
+    """An eval of the built-in model, beside a run of an earlier version of its dataset."""
     sums = [{"id": f"{n} + {n + 3}", "input": f"What is {n} + {n + 3}?", "target": str(2 * n + 3)}
             for n in range(1, 13)]  # fmt: skip
-    dataset = client.datasets.create("sums", sums)
-    messages = [{"role": "system", "content": "Answer with the number only."}]
-    samples = [{**each, "input": [*messages, {"role": "user", "content": each["input"]}]}
-               for each in sums]  # fmt: skip
-    short = client.datasets.create("sums", samples)
+    # Some questions of the first version lack a number, so their answers are wrong.
+    vague = [{**each, "input": "What is the sum?"} if at % 3 == 1 else each
+             for at, each in enumerate(sums)]  # fmt: skip
+    datasets = [client.datasets.create("sums", each) for each in (vague, sums)]
     scorers = [{"kind": "includes"}, {"kind": "regex", "name": "short", "pattern": "^.{0,40}$"}]
-    runs = [
-        client.eval_runs.create(each.id, ["local/briggs-tiny"], scorers)
-        for each in (dataset, short)
-    ]
+    runs = [client.eval_runs.create(each.id, ["local/briggs-tiny"], scorers) for each in datasets]
     for run in runs:
         list(client.eval_runs.watch(run.id))
     return f"{runs[1].id}?baseline={runs[0].id}"

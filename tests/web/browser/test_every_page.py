@@ -74,6 +74,8 @@ def list_paths(route: str, hostile: Hostile) -> list[str]:
         ids = [hostile.prompt]
     elif route.startswith("/drift/{"):
         ids = [hostile.watch]
+    elif route.startswith("/datasets/{"):
+        ids = ["hostile"]
     else:
         ids = hostile.completions
     for name, value in {**PARTS, "completion_id": hostile.completions[0]}.items():
