@@ -259,7 +259,7 @@ def stop(target: str, server: Address) -> None:
 
 async def _show_state(client: AsyncClient, target: str) -> None:
     """Say on standard error how far the watch is."""
-    from briggs.types.texts import printable
+    from briggs.types.texts import count_of, printable
 
     watch = await client.drift.retrieve(target)
     if watch.failure is not None:
@@ -269,5 +269,6 @@ async def _show_state(client: AsyncClient, target: str) -> None:
     if newest and newest[-1].p is not None:
         click.echo(f"Last look: p = {newest[-1].p:.4f}", err=True)
     else:
-        text = f"{len(newest)} rounds. A look needs {2 * watch.window_rounds} since the last change"
+        rounds = count_of(len(newest), "round")
+        text = f"{rounds}. A look needs {2 * watch.window_rounds} since the last change"
         click.echo(text, err=True)

@@ -48,6 +48,7 @@ def list_prompts(filter: str | None, limit: int, is_pretty: bool, server: Addres
     from briggs.cli.terminal.prompts import print_prompts
     from briggs.client import AsyncClient
     from briggs.types.json import encode
+    from briggs.types.texts import count_of
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
@@ -57,7 +58,8 @@ def list_prompts(filter: str | None, limit: int, is_pretty: bool, server: Addres
         else:
             for each in found.data:
                 print_line(encode(each))
-        said = f"{found.looked_at:,} calls, {found.without:,} of them without a system message"
+        calls = count_of(found.looked_at, "call")
+        said = f"{calls}, {found.without:,} of them without a system message"
         more = f", {found.left_out:,} of further prompts" if found.left_out else ""
         click.echo(f"{said}{more}.", err=True)
 

@@ -47,7 +47,9 @@ def write_junit(report: EvalReport, *, url: str) -> bytes:
     for target in report.targets:
         suite = ElementTree.SubElement(root, "testsuite", name=target.target)
         lacks = target.failed + target.missing
-        cases = [("answers", f"{lacks} of {target.total} answers are lacking" if lacks else "")]
+        cases = [
+            ("answers", f"{lacks} of {count_of(target.total, 'answer')} lacking" if lacks else "")
+        ]
         cases += [
             (name, _find_failure(report.comparisons, target.target, name, url=url))
             for name in target.scores
@@ -73,16 +75,21 @@ def say_lacks(report: EvalReport) -> str:
     progress = report.progress
     missing = progress.total - progress.answered - progress.failed
     if not progress.failed and not missing:
-        return f"All {progress.total:,} answers are there."
+        return (
+            "The only answer is there."
+            if progress.total == 1
+            else f"All {progress.total:,} answers are there."
+        )
     kinds: dict[str, int] = {}
     for target in report.targets:
         for kind, count in target.failures.items():
             kinds[kind] = kinds.get(kind, 0) + count
     said = ", ".join(f"{count} {one_line(kind)}" for kind, count in kinds.items())
     failed = f"{progress.failed:,} failed ({said})" if progress.failed else ""
-    left = f"{missing:,} are not there yet" if missing else ""
+    verb = "is" if missing == 1 else "are"
+    left = f"{missing:,} {verb} not there yet" if missing else ""
     parts = " and ".join(part for part in (failed, left) if part)
-    return f"Of {progress.total:,} answers, {parts}."
+    return f"Of {count_of(progress.total, 'answer')}, {parts}."
 
 
 def say_score(summary: ScoreSummary | None) -> str:
