@@ -55,6 +55,7 @@ class Hostile(NamedTuple):
     """A named prompt, whose versions are the texts of their system messages."""
     watch: str
     """A watch of drift. Its target is one that the settings know, so it is not hostile."""
+    judge: str
 
 
 def record_hostile(server: Server) -> Hostile:
@@ -68,7 +69,19 @@ def record_hostile(server: Server) -> Hostile:
         )
         server.send("POST", "/api/v1/organizations", {"slug": f"o{len(text)}", "name": text[:150]})
     prompt = _name_prompts(server, completions)
-    return Hostile(completions, session, tasks, _run_eval(server), prompt, _watch(server))
+    judge, watch = _create_judge(server, tasks[0]), _watch(server)
+    return Hostile(completions, session, tasks, _run_eval(server), prompt, watch, judge)
+
+
+def _create_judge(server: Server, task: str) -> str:
+    """A judge whose model is named badly, with a run that finds nobody to ask."""
+    name = f"judge <script>{RUN}</script>"
+    body = {"task": task, "model": f"m/<img src=x onerror={RUN}>", "name": name}
+    made = server.send("POST", "/api/v1/judges", body)
+    assert made.status == 200, made.body
+    id: str = made.json["id"]
+    server.send("POST", f"/api/v1/judges/{id}/runs", {"filter": f'tag = "<b>{RUN}"'})
+    return id
 
 
 def _record(server: Server, text: str, *, session: str) -> str:

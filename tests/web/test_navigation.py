@@ -21,7 +21,7 @@ def list_places(server: Server, *scopes: str) -> list[str]:
 def test_the_places_are_those_of_the_key(server: Server) -> None:
     """A key sees the places that its scopes open, and no others."""
     assert list_places(server, "read") == [
-        "/", "/completions", "/sessions", "/feedback", "/evals", "/prompts", "/drift",
+        "/", "/completions", "/sessions", "/feedback", "/judges", "/evals", "/prompts", "/drift",
         "/settings",
     ]  # fmt: skip
     assert list_places(server, "grade") == ["/feedback"]

@@ -40,12 +40,13 @@ class State(NamedTuple):
     """Calls on record from the last 24 hours."""
 
 
-_MINOR = ("/sessions", "/evals", "/prompts", "/drift", "/settings")
+_MINOR = ("/sessions", "/judges", "/evals", "/prompts", "/drift", "/settings")
 _PLACES: tuple[tuple[str, str, str, str, tuple[Scope, ...]], ...] = (
     ("Home", "/", "home", "h", ("read",)),
     ("Completions", "/completions", "completions", "c", ("read",)),
     ("Sessions", "/sessions", "sessions", "s", ("read",)),
     ("Feedback", "/feedback", "feedback", "f", ("read", "grade")),
+    ("Judges", "/judges", "compare", "j", ("read",)),
     ("Evals", "/evals", "flag", "v", ("read",)),
     ("Prompts", "/prompts", "edit", "m", ("read",)),
     ("Drift", "/drift", "clock", "d", ("read",)),

@@ -70,6 +70,8 @@ def list_paths(route: str, hostile: Hostile) -> list[str]:
         ids = [hostile.session]
     elif route.startswith("/evals/{"):
         ids = [hostile.run]
+    elif route.startswith("/judges/{"):
+        ids = [hostile.judge]
     elif route.startswith("/prompts/{"):
         ids = [hostile.prompt]
     elif route.startswith("/drift/{"):
