@@ -96,7 +96,9 @@ async def fill_disk(house: House, draw: random.Random) -> None:
     house.lose()
     for node, disk in zip(house.nodes, house.disks, strict=True):
         await asyncio.to_thread(disk.fill) if disk.is_mounted else node.limit_files(FULL_BYTES)
+    house.lose()
     await _hold(draw)
+    house.lose()
     for node, disk in zip(house.nodes, house.disks, strict=True):
         await asyncio.to_thread(disk.free) if disk.is_mounted else node.limit_files(None)
     house.heal()
@@ -155,19 +157,23 @@ async def kill_database(house: House, draw: random.Random) -> None:
 
 async def refuse_database(house: House, draw: random.Random) -> None:
     """Connections break, and new ones are refused."""
-    road = _road(house)
-    road.close()
+    roads = _draw_roads(house, draw)
+    for road in roads:
+        road.close()
     await _hold(draw)
-    road.reopen()
+    for road in roads:
+        road.reopen()
     house.heal()
 
 
 async def slow_database(house: House, draw: random.Random) -> None:
     """Each piece takes its time on the way to the database and back."""
-    road = _road(house)
-    road.delay_s = draw.choice((0.01, 0.05, 0.3))
+    roads = _draw_roads(house, draw)
+    for road in roads:
+        road.delay_s = draw.choice((0.01, 0.05, 0.3))
     await _hold(draw)
-    road.reopen()
+    for road in roads:
+        road.reopen()
     house.heal()
 
 
@@ -182,7 +188,7 @@ async def pause_database(house: House, draw: random.Random) -> None:
 
 async def cut_commits(house: House, draw: random.Random) -> None:
     """Connections break when a commit has been sent, before anybody hears that it was done."""
-    road = _road(house)
+    road = draw.choice(house.roads)
     for _ in range(draw.randrange(2, 5)):
         road.cuts = 1
         await _until(lambda: road.cuts == 0)
@@ -220,18 +226,38 @@ _TAKE = "DROP TRIGGER refuse ON completions; DROP FUNCTION refuse();"
 
 async def fail_over(house: House, draw: random.Random) -> None:
     """A standby follows; the primary is killed; the standby is promoted and takes its place."""
-    old, road = house.cluster, _road(house)
+    old = house.cluster
     assert old is not None
     standby = await asyncio.to_thread(house.clusters.enter_context, old.standby())
     await _hold(draw)
     await asyncio.to_thread(old.kill)
-    road.cut()
+    for road in house.roads:
+        road.cut()
     await asyncio.to_thread(standby.promote)
-    house.cluster, road.target = standby, standby.port
+    house.cluster = standby
+    for road in house.roads:
+        road.target = standby.port
     house.heal()
 
 
 # ---- Several nodes -------------------------------------------------------------------------------
+
+
+async def kill_node(house: House, draw: random.Random) -> None:
+    """kill -9 of a node. It stays away until the others have taken it for dead."""
+    node = draw.choice(house.nodes)
+    others = [each for each in house.nodes if each is not node]
+    before = [_count_lost(each) for each in others]
+    house.lose()
+    await asyncio.to_thread(node.stop, signal.SIGKILL)
+    house.heal()
+    await _until(lambda: [_count_lost(each) for each in others] > before)
+    await asyncio.to_thread(node.start)
+
+
+def _count_lost(node: Node) -> int:
+    """How many nodes this one has seen die."""
+    return int(node.read_health().get("nodes", {}).get("lost", 0))
 
 
 async def pause_node(house: House, draw: random.Random) -> None:
@@ -262,6 +288,7 @@ FAULTS: Mapping[str, Fault] = {
     "upstream-slow": Fault(_upstream("slow", "Answers take up to 1.5 s.")),
     "upstream-flood": Fault(_upstream("flood", "Answers are larger than they may be.")),
     "pause-node": Fault(pause_node, may_be_paired=False),
+    "kill-node": Fault(kill_node, stores=_ONLY_POSTGRES, nodes=2, may_be_paired=False),
     "kill-database": Fault(kill_database, stores=_ONLY_POSTGRES),
     "database-refused": Fault(refuse_database, stores=_ONLY_POSTGRES),
     "database-slow": Fault(slow_database, stores=_ONLY_POSTGRES),
@@ -297,6 +324,6 @@ async def _until(condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(wait_until, condition)
 
 
-def _road(house: House) -> Road:
-    assert house.road is not None
-    return house.road
+def _draw_roads(house: House, draw: random.Random) -> list[Road]:
+    """The way of one node to the database, or those of all."""
+    return house.roads if draw.random() < 0.5 else [draw.choice(house.roads)]

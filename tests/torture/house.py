@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.workers.lines import is_alive, list_workers
 StoreName = Literal["sqlite", "postgresql"]
 Durability = Literal["strict", "fsync", "relaxed"]
 
+_PREFIX: Final = "briggs-torture-"
 DISK_BYTES: Final = 800 * 2**20
 RECOVERED_WITHIN_S: Final = 60.0
 CLOCK: Final = Path(__file__).parent / "clock"
@@ -42,6 +44,7 @@ upstream_timeout_s = 5
 call_timeout_s = 30
 shutdown_timeout_s = 20
 usage_timeout_s = 1
+node_timeout_s = 3
 """
 
 
@@ -211,7 +214,8 @@ class House:
         self.cluster: Postgres | None = None
         """The one that takes writes."""
         self.cluster_disk: Disk | None = None
-        self.road: Road | None = None
+        self.roads: list[Road] = []
+        """The way of each node to the database."""
         self.database = ""
         # The user of PostgreSQL goes through it to its own folder.
         folder.chmod(0o755)
@@ -232,6 +236,12 @@ class House:
         """What the clocks of nodes go by that have one of their own."""
         return self.folder / "clock"
 
+    def share_key(self, node: Node) -> None:
+        """Give a node the first key, which is in the folder of the node that has made it."""
+        name = "admin.key"
+        if node is not self.node and not (node.data / name).exists():
+            shutil.copy(self.node.data / name, node.data / name)
+
     def heal(self) -> None:
         """Note that a fault has ended."""
         self.healed_at = time.monotonic()
@@ -244,6 +254,21 @@ class House:
         """Set how far their clocks are ahead. It is written in place, because they map the file."""
         with self.clock.open("r+b") as file:
             file.write(offset_s.to_bytes(8, "little", signed=True))
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder for a run. It names our process, so that the next run can remove what a dead one
+    has left.
+    """
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        process_id = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if process_id.isdigit() and not Path(f"/proc/{process_id}").exists():
+            for each in filter(Path.is_mount, folder.iterdir()):
+                subprocess.run(["/bin/umount", "-l", str(each)], check=False)
+            shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as name:
+        yield Path(name)
 
 
 @contextlib.asynccontextmanager
@@ -263,12 +288,12 @@ async def open_house(
     house = House(folder, store=store, vendor=Vendor(seed))
     async with contextlib.AsyncExitStack() as stack:
         port = await stack.enter_async_context(house.vendor.listen())
-        address = "sqlite"
         if store == "postgresql":
-            address = await _open_database(house, stack, is_small=is_small)
+            await _open_database(house, stack, is_small=is_small)
         for number in range(nodes):
             data = folder / f"node-{number + 1}"
             house.disks.append(stack.enter_context(Disk.mount(data, mode="700", is_small=is_small)))
+            address = await _open_road(house, stack)
             config = write_config(port, address, durability=durability)
             house.nodes.append(Node(data, config=config, clock=house.clock))
         try:
@@ -279,17 +304,24 @@ async def open_house(
                     await asyncio.to_thread(each.stop)
 
 
-async def _open_database(house: House, stack: contextlib.AsyncExitStack, *, is_small: bool) -> str:
-    """A cluster on a disk of its own, and the way to it. Returns the address for nodes."""
+async def _open_database(house: House, stack: contextlib.AsyncExitStack, *, is_small: bool) -> None:
+    """A cluster on a disk of its own."""
     disk = stack.enter_context(Disk.mount(house.folder / "postgres", mode="755", is_small=is_small))
     stack.enter_context(house.clusters)
     running = Postgres.run(parent=disk.folder)
     cluster = await asyncio.to_thread(house.clusters.enter_context, running)
     house.cluster, house.cluster_disk = cluster, disk
-    house.road = await stack.enter_async_context(Road(cluster.port).open())
     url = await asyncio.to_thread(cluster.create_database)
     house.database = url.rpartition("/")[2]
-    return url.replace(f":{cluster.port}/", f":{house.road.port}/")
+
+
+async def _open_road(house: House, stack: contextlib.AsyncExitStack) -> str:
+    """A way to the database. Returns the `store` of the node that takes it."""
+    if house.cluster is None:
+        return "sqlite"
+    road = await stack.enter_async_context(Road(house.cluster.port).open())
+    house.roads.append(road)
+    return house.cluster.url(house.database).replace(f":{house.cluster.port}/", f":{road.port}/")
 
 
 def write_config(port: int, address: str, *, durability: Durability) -> str:
@@ -326,11 +358,14 @@ def draw_worker(node: Node, draw: random.Random) -> int:
 
 
 def _without_rights() -> list[str]:
-    """What a server is run with so that modes of files bind it, also if root runs it."""
+    """What a server is run with so that it ends when the run does, and so that modes of files bind
+    it, also if root runs it.
+    """
     setpriv = shutil.which("setpriv")
-    if os.geteuid() != 0 or setpriv is None:
+    if setpriv is None:
         return []
-    return [setpriv, "--bounding-set=-all", "--inh-caps=-all", "--"]
+    rights = ["--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    return [setpriv, "--pdeathsig=KILL", *rights, "--"]
 
 
 def _list_children(process_id: int) -> list[int]:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from tests.torture.house import (
     House,
     StoreName,
     create_task,
+    open_folder,
     open_house,
 )
 from tests.workers.lines import wait_until
@@ -112,8 +112,7 @@ async def run(
     began = time.monotonic()
     report = Report(seed, store, nodes, durability)
     names = list(faults) or list_faults(store, nodes=nodes)
-    with tempfile.TemporaryDirectory(prefix="briggs-torture-") as name:
-        folder = Path(name)
+    with open_folder() as folder:
         async with open_house(
             folder, store=store, seed=seed, nodes=nodes, durability=durability
         ) as house:
@@ -220,6 +219,7 @@ class _Runner:
             if node.server is None or not fits:
                 node.workers = workers or node.workers
                 node.has_own_clock = clock
+                self._house.share_key(node)
                 await asyncio.to_thread(node.restart)
         if not self._fleet.urls:
             await self._introduce()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from pathlib import Path
 from briggs.transport import Transport
 from tests.torture.check import Findings, Record
 from tests.torture.fleet import Fleet
-from tests.torture.house import House, Node, StoreName, create_task, open_house
+from tests.torture.house import House, Node, StoreName, create_task, open_folder, open_house
 from tests.workers.lines import wait_until
 
 PARTS = 10
@@ -70,8 +69,8 @@ class Soak:
 async def soak(*, calls: int, store: StoreName, seed: int, on_part: Callable[[Part], None]) -> Soak:
     """Make so many calls, and measure ten times."""
     done = Soak(store, seed)
-    with tempfile.TemporaryDirectory(prefix="briggs-soak-") as name:
-        async with open_house(Path(name), store=store, seed=seed, is_small=False) as house:
+    with open_folder() as folder:
+        async with open_house(folder, store=store, seed=seed, is_small=False) as house:
             fleet = Fleet(seed, callers=CALLERS, pause_s=0)
             await asyncio.to_thread(_start, house, fleet)
             record = Record(house)
