@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
@@ -18,10 +19,14 @@ from typing import Any
 
 import openai
 import pytest
+import uvloop
 
 import briggs.providers
 from briggs.providers.gguf import read_template
+from briggs.providers.local_children import ChildPlan, OwnChildren
 from briggs.providers.local_models import name_build
+from briggs.providers.local_server import ChildOrder
+from briggs.types.errors import UpstreamUnreachable
 from tests.cli.running import run
 from tests.processes import Server, read_frames, run_server
 
@@ -242,6 +247,28 @@ def test_killed_before_it_answers(local: Server, stream: bool) -> None:
     assert reply.body.endswith(b"[DONE]\n\n") == stream
     assert local.find(reply)["briggs"]["status"] == "finished"
     assert child not in find_children(local)
+
+
+def test_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has ended before it heard what to run, or has no place for its log, is an error of
+    the model, with what to do."""
+    create = asyncio.create_subprocess_exec
+
+    async def create_dead(*command: Any, **options: Any) -> asyncio.subprocess.Process:
+        process = await create("false", **options)
+        await process.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", create_dead)
+    plan = ChildPlan(
+        name="m",
+        order=ChildOrder(model="m", path="m.gguf", context_tokens=1, parallel=1, threads=1),
+        memory_bytes_max=1,
+        stall_timeout_s=1,
+    )
+    for data, said in ((tmp_path, "could not be started"), (tmp_path / "gone", "No such file")):
+        with pytest.raises(UpstreamUnreachable, match=said):
+            uvloop.run(OwnChildren(data=data).start(plan))
 
 
 def test_nobody_else_may_ask_it(local: Server) -> None:

@@ -168,20 +168,20 @@ class OwnChild:
 
 async def _spawn(order: ChildOrder, *, log_path: Path) -> tuple[asyncio.subprocess.Process, str]:
     """Start a child and wait until it listens. Raises `UpstreamUnreachable`."""
-    with log_path.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "briggs.providers.local_server",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            # Ctrl-C in a terminal goes to the whole process group, but we stop the child ourselves.
-            start_new_session=True,
-        )
+    try:
+        process = await _create_process(log_path)
+    except OSError as error:
+        # The disk is full or read-only, or this machine has no memory or process left.
+        where = f" ({error.filename})" if error.filename else ""
+        raise UpstreamUnreachable(
+            f"local/{order.model} could not be started: {error.strerror}{where}. "
+            "Make room, or check the permissions of the data folder."
+        ) from error
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(msgspec.json.encode(order) + b"\n")
+    # If it has ended already, uvloop raises RuntimeError. The end of its output says so too.
+    with contextlib.suppress(OSError, RuntimeError):
+        process.stdin.write(msgspec.json.encode(order) + b"\n")
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             while line := await process.stdout.readline():
@@ -199,6 +199,20 @@ async def _spawn(order: ChildOrder, *, log_path: Path) -> tuple[asyncio.subproce
         + (", and is its chat_template Jinja? " if order.chat_template else "? ")
         + f"See llama.cpp's messages in {log_path}."
     )
+
+
+async def _create_process(log_path: Path) -> asyncio.subprocess.Process:
+    with log_path.open("wb") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "briggs.providers.local_server",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            # Ctrl-C in a terminal goes to the whole process group, but we stop the child ourselves.
+            start_new_session=True,
+        )
 
 
 def _read_memory(pid: int) -> int:
