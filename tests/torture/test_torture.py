@@ -97,6 +97,9 @@ REQUEST = json.dumps({"model": "ok/m", "messages": [{"role": "user", "content": 
 ANSWER = json.dumps(create_response()).encode()
 
 
+INTERRUPTED = {"status": "failed", "failure_kind": "interrupted", "response": None}
+
+
 def create_call(fate: Fate = "answered", answer: bytes = ANSWER) -> Call:
     status = 200 if fate == "answered" else 503
     return Call(1, "chat", REQUEST.encode(), {}, fate, status, "id", answer)
@@ -160,6 +163,8 @@ def test_what_was_queued(moments: list[float], rows: list[Completion], forgiven:
         (create_call("refused", b"{}"), [create_row(status="failed")]),
         (create_call("cut", b""), []),
         (create_call("left", b""), [create_row(status="failed")]),
+        (create_call(), [create_row(id="a", **INTERRUPTED), create_row()]),
+        (create_call("cut", b""), [create_row(id="a", **INTERRUPTED), create_row(**INTERRUPTED)]),
     ],
 )
 def test_what_is_right_is_no_problem(call: Call, rows: list[Completion]) -> None:
