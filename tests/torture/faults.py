@@ -18,6 +18,7 @@ from tests.workers.lines import wait_until
 FULL_BYTES = 4096
 """Where no small disk can be mounted, no file may grow beyond this."""
 HOUR_S = 3600
+HAPPENS_WITHIN_S = 120.0
 
 Act = Callable[[House, random.Random], Awaitable[None]]
 
@@ -321,7 +322,7 @@ async def _hold(draw: random.Random) -> None:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    await asyncio.to_thread(wait_until, condition)
+    await asyncio.to_thread(wait_until, condition, timeout_s=HAPPENS_WITHIN_S)
 
 
 def _draw_roads(house: House, draw: random.Random) -> list[Road]:

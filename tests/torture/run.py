@@ -33,7 +33,7 @@ PAIRED = 0.25
 GROWTH_MB_MAX = 80
 BEFORE_S = 0.7
 AFTER_S = 0.7
-QUIET_WITHIN_S = 40.0
+QUIET_WITHIN_S = 120.0
 
 
 @dataclass(slots=True)
@@ -281,7 +281,7 @@ class _Runner:
         server = self._house.node.server
         assert server is not None
         await asyncio.to_thread(server.send, "POST", "/api/v1/rollups/rebuild")
-        await asyncio.to_thread(wait_until, self._is_counted)
+        await asyncio.to_thread(wait_until, self._is_counted, timeout_s=QUIET_WITHIN_S)
         again = await asyncio.to_thread(self._record.read_rollups)
         for key in sorted(kept.keys() | again.keys()):
             if kept.get(key) != again.get(key):

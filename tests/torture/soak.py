@@ -18,6 +18,7 @@ from tests.torture.house import House, Node, StoreName, create_task, open_folder
 from tests.workers.lines import wait_until
 
 PARTS = 10
+QUIET_WITHIN_S = 120.0
 FIRST = 2
 """After so many parts, caches are full, and the rest is compared with this."""
 CALLERS = 8
@@ -101,7 +102,7 @@ async def _take(house: House, fleet: Fleet, record: Record, *, to: int) -> Part:
     await fleet.wait()
     lasted_s = time.monotonic() - began
     await direct.close()
-    await asyncio.to_thread(wait_until, lambda: not record.list_started())
+    await asyncio.to_thread(wait_until, lambda: not record.list_started(), timeout_s=QUIET_WITHIN_S)
     made = fleet.made - before
     cpu_us = (read_cpu_s(house.node) - cpu_s) / made * 1e6
     times = [took_s for _, took_s in fleet.answered_at]

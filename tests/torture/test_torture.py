@@ -29,7 +29,7 @@ from tests.torture.soak import Part, Soak, soak
 )
 async def test_nothing_is_lost(store: StoreName, faults: Sequence[str]) -> None:
     """After each fault, all that was answered is on record once, byte for byte, and no more."""
-    report = await run(seed=1, store=store, seconds=60, faults=faults, steps_max=len(faults))
+    report = await run(seed=1, store=store, seconds=600, faults=faults, steps_max=len(faults))
     assert report.is_good, describe(report)
     assert {name for step in report.steps for name in step.faults} == {*faults}
     for step in report.steps:

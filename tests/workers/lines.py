@@ -39,9 +39,9 @@ def is_alive(process_id: int) -> bool:
     return state != "Z"
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> None:
     """Wait for what other processes do."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
