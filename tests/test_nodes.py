@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from tests.alerts.test_webhooks import Receiver
 from tests.api.test_limits import steady
 from tests.postgres import Postgres
 from tests.processes import Reply, Server, Upstream, run_server
-from tests.workers.lines import wait_until
+from tests.workers.lines import reach_all, wait_until
 from tests.workers.test_supervisor import PRICES, Gate, ok
 
 TIMEOUT_S = 3
@@ -50,7 +51,7 @@ def database(postgres: Postgres) -> str:
     return postgres.create_database()
 
 
-Start = Callable[[], Server]
+Start = Callable[..., Server]
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +74,14 @@ def start(
     servers: list[Server] = []
     with ExitStack() as running:
 
-        def start() -> Server:
+        def start(*options: str) -> Server:
             data = folder / f"node-{len(servers)}" / "data"
             data.mkdir(parents=True)
             if servers:
                 (data / "admin.key").write_text(servers[0].key)
-            server = running.enter_context(run_server(data, config=config, environment=ENVIRONMENT))
+            server = running.enter_context(
+                run_server(data, config=config, environment=ENVIRONMENT, options=options)
+            )
             servers.append(server)
             return server
 
@@ -253,4 +256,28 @@ def test_a_node_that_is_killed(
     finished = {id for _, _, id in look("status = 'finished'")}
     assert {*answered} <= finished
     assert not look("status = 'started'")
-    assert read_nodes(here)["lost"] >= 1
+    wait_until(lambda: read_nodes(here)["lost"] >= 1)
+
+
+def test_workers_are_nodes(
+    two: tuple[Server, Server], start: Start, gate: Gate, look: Look
+) -> None:
+    """Each worker is to the database what a node is. One that dies loses its own calls only."""
+    here, server = two[0], start("--workers", "2")
+    assert server.send("GET", "/health").json["workers"]["running"] == 2
+    key = create_key(here, requests_per_minute=100)
+    with reach_all(server) as callers:
+        statuses = [each.chat("hi", key=key["value"]).status for each in callers]
+        assert here.send("DELETE", f"{KEYS}/{key['id']}").status == 200
+        statuses += [each.chat("hi", key=key["value"]).status for each in callers]
+        assert statuses == [200, 200, 401, 401]
+        gate.opened.clear()
+        with ThreadPoolExecutor(1) as threads:
+            call = threads.submit(callers[0].chat, "wait", model="gate/m")
+            id = find_started(look)
+            os.kill(callers[0].worker, signal.SIGKILL)
+            wait_until(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
+            assert call.exception() is not None
+        gate.opened.set()
+        assert callers[1].chat("go on").status == 200
+    assert server.stop() == 0

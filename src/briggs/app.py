@@ -24,6 +24,7 @@ from briggs.api.anthropic.routes import ROUTES as ANTHROPIC_ROUTES
 from briggs.api.briggs.routes import ROUTES as BRIGGS_ROUTES
 from briggs.api.calls import FaceRoute
 from briggs.api.log10.routes import ROUTES as LOG10_ROUTES
+from briggs.api.metrics import TOPIC as METRICS
 from briggs.api.metrics import share_figures
 from briggs.api.ollama.routes import ROUTES as OLLAMA_ROUTES
 from briggs.api.openai.azure import read_azure
@@ -44,7 +45,7 @@ from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.callers.cycle import Cycle, create_id
 from briggs.transport.errors import TransportError
 from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFound
-from briggs.types.peers import Peers
+from briggs.types.peers import Near, Peers
 from briggs.web.site import Site, is_page
 from briggs.wires.anthropic.face import MESSAGE_FACE
 from briggs.wires.base import Face
@@ -81,6 +82,9 @@ ROUTES = [
 """Every route that Starlette serves."""
 
 _explain_missing = partial(explain_missing, answered=[path.decode() for path in FACES])
+
+NEAR_TOPICS = frozenset({METRICS})
+"""What workers ask each other only, and not the workers of other machines."""
 
 FIXED = (
     *("store", "durability", "on_store_failure", "hosts", "origins", "otel", "workers", "lake"),
@@ -202,11 +206,12 @@ async def open_app(
     peers: Peers | None = None,
     book: Book | None = None,
     lend: OpenChildren | None = None,
+    worker: int = 0,
 ) -> AsyncIterator[App]:
     """Open everything that a server needs, and close it in the right order afterwards.
 
     With `peers` it is one process of several, which count what limits are about in one `book`, and
-    which `lend` each other the processes of local models.
+    which `lend` each other the processes of local models. It is then this `worker`, from 1 on.
 
     Raises `SettingsError`, and `StoreError` if the data folder cannot be used.
     """
@@ -220,15 +225,18 @@ async def open_app(
             queue_bytes_max=limits.queue_bytes_max,
             wal_bytes_max=limits.wal_bytes_max,
             is_shared=peers is not None,
-            keeps_order=peers is None or peers.is_keeper,
+            # The nodes of a PostgreSQL agree on one of them by themselves.
+            keeps_order=settings.store_address is not None or peers is None or peers.is_keeper,
+            worker=worker,
             spool_bytes_max=limits.spool_bytes_max,
             node_timeout_s=limits.node_timeout_s,
         )
         stack.push_async_callback(store.close)
-        peers = peers or store.nodes
+        if store.nodes is not None:
+            peers = store.nodes if peers is None else Near(peers, far=store.nodes, near=NEAR_TOPICS)
         store.retention.use(list_terms(file.retention))
         store.redactor = open_redaction(file.redaction)
-        if store.nodes is not None and book is None:
+        if store.nodes is not None:
             book = NodeBook(store, store.nodes)
             stack.push_async_callback(book.close)
         gate = Gate(Keys(store, peers=peers), hosts=file.hosts, origins=file.origins)

@@ -245,7 +245,7 @@ async def test_calls_that_wait_for_postgresql(data: Path, tmp_path: Path) -> Non
         "--config",
         str(config),
     )
-    spool = SpoolFile(data)
+    spool = SpoolFile(data / "spool.db")
     assert "spool.db" not in error_of(run(*arguments))
     row = [None] * len(WRITTEN_COLUMNS)
     spool.append([(1, row), (1, row)])

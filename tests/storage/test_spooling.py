@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from briggs.storage import Query, Store, spooling, writer
+from briggs.storage.bodies import Bodies
 from briggs.storage.postgres import connections
+from briggs.storage.records import encode
 from briggs.storage.spooling import bring_home
+from briggs.storage.sqlite.spool import SpoolFile
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
 from tests.postgres import Postgres
@@ -234,3 +237,17 @@ async def test_a_store_in_the_data_folder_has_no_spool(open_store: OpenStore) ->
     """Its file is where the spool would be."""
     store = await open_store(address=None)
     assert store.spool is None
+
+
+async def test_what_workers_have_left(away: Store, cluster: Postgres, tmp_path: Path) -> None:
+    """Whoever opens the folder first brings home the spools of workers that are no more."""
+    left = finished(cost_usd=1.0, tags=["t"])
+    folder, path = tmp_path / "data", tmp_path / "data" / "spool-7.db"
+    spool = SpoolFile(path)
+    spool.append([(100, encode(left, started=False, packing=Bodies(), owner=None))])
+    spool.close()
+    await away.close()
+    store = await Store.open(folder, address=cluster.url(away._database.name.rpartition("/")[2]))
+    await check(store, [left])
+    assert not path.exists()
+    await store.close()

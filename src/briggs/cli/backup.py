@@ -55,11 +55,12 @@ def backup(file: Path, force: bool, settings: Settings) -> None:
 
 def _describe_spooled(settings: Settings) -> str:
     """A line about calls that wait for PostgreSQL. Empty if there are none."""
-    from briggs.storage.copies import SPOOL_NAME, count_spooled
+    from briggs.storage.copies import count_spooled
 
-    if not (count := count_spooled(settings.data)):
+    if not (counts := count_spooled(settings.data)):
         return ""
+    files = ", ".join(map(str, counts))
     return (
-        f"\nCalls that wait in {settings.data / SPOOL_NAME}, and are not in PostgreSQL yet: "
-        f"{count:,}. Keep that file too, or wait until /health shows no `spool`."
+        f"\nCalls that wait in {files}, and are not in PostgreSQL yet: "
+        f"{sum(counts.values()):,}. Keep what is there too, or wait until /health shows no `spool`."
     )

@@ -169,8 +169,10 @@ class Database(Protocol):
         """A connection that only reads, for any thread."""
         ...
 
-    def join(self, *, wants_to_keep: bool, timeout_s: float) -> OwnNode | None:
+    def join(self, *, takes_over: bool, wants_to_keep: bool, timeout_s: float) -> OwnNode | None:
         """Become one of the nodes, once the tables are there, and maybe the one that keeps order.
+
+        With `takes_over`, whoever had this data folder before has ended.
 
         Others take it for dead when they have not heard of it for `timeout_s`. Returns None if
         only processes of this machine can open this database. Raises `StoreUnavailable`.

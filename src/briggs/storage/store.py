@@ -50,7 +50,7 @@ from briggs.storage.sizes import Sizes
 from briggs.storage.spending import Spending
 from briggs.storage.spooling import Spooling, SpoolState
 from briggs.storage.sqlite.database import SqliteDatabase
-from briggs.storage.sqlite.spool import SpoolFile
+from briggs.storage.sqlite.spool import SpoolFile, delete_spool, list_left_spools, name_spool
 from briggs.storage.test_runs import TestRuns
 from briggs.storage.usage import Usage
 from briggs.storage.views import Views
@@ -172,6 +172,7 @@ class Store:
         compress: bool = True,
         is_shared: bool = False,
         keeps_order: bool = True,
+        worker: int = 0,
     ) -> Store:
         """Open a data folder: create, lock and migrate it, and fail interrupted calls.
 
@@ -181,7 +182,9 @@ class Store:
         With an `address` of a PostgreSQL database, the record is there and not in the folder. The
         password may stand in the address too. While the database is away, records are kept in a
         spool in the folder, up to `spool_bytes_max`. Other nodes may use it too. They take this one
-        for dead when they have not heard of it for `node_timeout_s`.
+        for dead when they have not heard of it for `node_timeout_s`. Each `worker` that shares a
+        folder has a spool of its own. Worker 0 is the first that opens the folder: it brings home
+        what all have left.
 
         Raises `StoreLocked` if another process uses it, `StoreTooNew` if a newer Briggs has
         migrated it, and `StoreUnavailable` if it cannot be read or written.
@@ -198,7 +201,10 @@ class Store:
             is_shared=is_shared,
             keeps_order=keeps_order,
             node_timeout_s=node_timeout_s,
+            worker=worker,
         )
+        if address is not None and worker == 0:
+            await asyncio.to_thread(_bring_home_left, folder, database=database, bodies=bodies)
         connection = database.writer
         queue = Queue(loop=loop, operations_max=queue_operations_max, bytes_max=queue_bytes_max)
         compression = Compression(connection, bodies=bodies, wanted=compress)
@@ -209,7 +215,7 @@ class Store:
         if address is not None:
             spooling = Spooling(
                 database=database,
-                spool=await asyncio.to_thread(SpoolFile, folder),
+                spool=await asyncio.to_thread(SpoolFile, name_spool(folder, worker=worker)),
                 bodies=bodies,
                 bytes_max=spool_bytes_max,
             )
@@ -487,6 +493,7 @@ def _open(
     is_shared: bool,
     keeps_order: bool,
     node_timeout_s: float,
+    worker: int,
 ) -> tuple[Database, OwnNode | None, int]:
     """Do everything that blocks: the database, the tables, the nodes, and interrupted calls."""
     database = open_database(
@@ -501,7 +508,9 @@ def _open(
         if migrate(database.writer):
             # Callers would have to wait for the log of a large step.
             database.make_room(0, wait_s=LOG_WAIT_S)
-        member = database.join(wants_to_keep=keeps_order, timeout_s=node_timeout_s)
+        member = database.join(
+            takes_over=worker == 0, wants_to_keep=keeps_order, timeout_s=node_timeout_s
+        )
         with database.transaction(database.writer):
             copied_from.open_for_use(database.writer)
             interrupted = records.fail_left(database.writer, is_new=True)
@@ -535,15 +544,29 @@ def open_database(
             readers_max=READERS_MAX,
             is_shared=is_shared,
         )
-    if is_shared:
-        raise StoreUnavailable(
-            "workers cannot share a PostgreSQL yet: start the server without --workers"
-        )
-    return _open_postgres(folder, address=address, password=password, durability=durability)
+    return _open_postgres(
+        folder, address=address, password=password, durability=durability, is_shared=is_shared
+    )
+
+
+def _bring_home_left(folder: Path, *, database: Database, bodies: Bodies) -> None:
+    """Bring home what workers have left in their spools, who may be fewer from now on."""
+    for path in list_left_spools(folder):
+        spool = SpoolFile(path)
+        spooling = Spooling(database=database, spool=spool, bodies=bodies, bytes_max=spool.bytes)
+        try:
+            while spooling.is_needed:
+                spooling.go_on()
+        except DBAPIError as error:
+            reason = database.store_failure(error) or database.row_failure(error)
+            raise StoreUnavailable(f"{path} cannot be brought home: {reason}") from error
+        finally:
+            spooling.close()
+        delete_spool(path)
 
 
 def _open_postgres(
-    folder: Path, *, address: str, password: str | None, durability: Durability
+    folder: Path, *, address: str, password: str | None, durability: Durability, is_shared: bool
 ) -> Database:
     try:
         from briggs.storage.postgres.database import PostgresDatabase
@@ -557,4 +580,5 @@ def _open_postgres(
         password=password,
         durability=durability,
         readers_max=READERS_MAX,
+        is_shared=is_shared,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 Handler = Callable[[bytes], bytes]
@@ -61,3 +61,35 @@ class Alone:
     async def ask(self, topic: str, question: bytes = b"") -> Sequence[bytes]:
         """Nobody answers."""
         return ()
+
+
+class Near:
+    """The peers of a worker whose database has other nodes, each of its machine's workers too.
+
+    All of them are reached as nodes. Only a few topics are for those of its machine.
+    """
+
+    def __init__(self, workers: Peers, *, far: Peers, near: Collection[str]) -> None:
+        self._workers = workers
+        self._nodes = far
+        self._near = near
+
+    @property
+    def is_keeper(self) -> bool:
+        return self._nodes.is_keeper
+
+    def describe(self) -> Mapping[str, Mapping[str, int | str]]:
+        """Those of both."""
+        return {**self._workers.describe(), **self._nodes.describe()}
+
+    def handle(self, topic: str, handler: Handler) -> None:
+        self._choose(topic).handle(topic, handler)
+
+    def tell(self, topic: str, message: bytes = b"") -> None:
+        self._choose(topic).tell(topic, message)
+
+    async def ask(self, topic: str, question: bytes = b"") -> Sequence[bytes]:
+        return await self._choose(topic).ask(topic, question)
+
+    def _choose(self, topic: str) -> Peers:
+        return self._workers if topic in self._near else self._nodes

@@ -41,6 +41,7 @@ async def work(end: socket.socket, listener: socket.socket) -> None:
         peers=link,
         book=SharedBook(line),
         lend=lambda: borrowing.BorrowedChildren(line, over),
+        worker=welcome.number,
     ) as app:
         link.on_keeper = app.parts.store.keep_order
         _offer(line, app)

@@ -61,8 +61,12 @@ class PostgresDatabase:
         password: str | None,
         durability: Durability,
         readers_max: int,
+        is_shared: bool = False,
     ) -> None:
-        """Lock the data folder and connect. Raises `StoreLocked` and `StoreUnavailable`."""
+        """Lock the data folder and connect. Raises `StoreLocked` and `StoreUnavailable`.
+
+        A shared folder was locked by the process that started those who share it.
+        """
         # Another node may begin to write at any time.
         self.is_shared = True
         self.changed_at = 0
@@ -87,7 +91,7 @@ class PostgresDatabase:
         self._folder = folder
         self._member: Membership | None = None
         with ExitStack() as undone:
-            self._lock = open_folder(folder)
+            self._lock = open_folder(folder, lock=not is_shared)
             undone.callback(os.close, self._lock)
             try:
                 self.writer = connections.open_writer(url, database=self)
@@ -99,11 +103,11 @@ class PostgresDatabase:
             undone.pop_all()
         self._readers = connections.open_readers(url, connections_max=readers_max, database=self)
 
-    def join(self, *, wants_to_keep: bool, timeout_s: float) -> Membership:
+    def join(self, *, takes_over: bool, wants_to_keep: bool, timeout_s: float) -> Membership:
         folder_id = read_folder_id(self._folder)
         member = Membership(self._url, folder_id=folder_id, timeout_s=timeout_s)
         try:
-            member.join(takes_over=True, wants_to_keep=wants_to_keep)
+            member.join(takes_over=takes_over, wants_to_keep=wants_to_keep)
         except psycopg.Error as error:
             reason = failures.store_failure(error)
             if reason is None:

@@ -95,7 +95,7 @@ class SqliteDatabase:
             shared_lock=self._lock if is_shared else None,
         )
 
-    def join(self, *, wants_to_keep: bool, timeout_s: float) -> None:
+    def join(self, *, takes_over: bool, wants_to_keep: bool, timeout_s: float) -> None:
         """Only processes of this machine can open it."""
 
     @property

@@ -17,6 +17,23 @@ from briggs.storage.tables import WRITTEN_COLUMNS, completions
 
 SPOOL_NAME = "spool.db"
 
+
+def name_spool(folder: Path, *, worker: int) -> Path:
+    """The file of a process that has a data folder alone, or of one of its workers."""
+    return folder / (SPOOL_NAME if worker <= 1 else f"spool-{worker}.db")
+
+
+def list_left_spools(folder: Path) -> list[Path]:
+    """The spools of workers that ran before, besides the first."""
+    return sorted(folder.glob("spool-*.db"))
+
+
+def delete_spool(path: Path) -> None:
+    """Delete the file of a spool that is closed."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+
+
 _spooled = Table(
     "spooled",
     MetaData(),
@@ -35,14 +52,18 @@ _INSERT = (  # Every name in it is our own.
 )
 
 
-def count_spooled(folder: Path) -> int:
-    """How many records wait in the spool of a data folder, beside any server that uses it.
+def count_spooled(folder: Path) -> dict[Path, int]:
+    """How many records wait in each spool of a data folder that has any, beside any server that
+    uses it.
 
-    Raises `StoreError` if it cannot be read.
+    Raises `StoreError` if one cannot be read.
     """
-    path = folder / SPOOL_NAME
-    if not path.is_file():
-        return 0
+    paths = [path for path in (folder / SPOOL_NAME, *list_left_spools(folder)) if path.is_file()]
+    counts = {path: _count(path) for path in paths}
+    return {path: count for path, count in counts.items() if count}
+
+
+def _count(path: Path) -> int:
     try:
         with closing(connections.open_beside(path)) as connection:
             sql = f"SELECT count(*) FROM {_spooled.name}"  # noqa: S608
@@ -67,9 +88,8 @@ class SpoolFile:
     Belongs to one thread at a time. `count` and `bytes` may be read from any.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open the spool of a data folder, or create it (0600)."""
-        path = folder / SPOOL_NAME
+    def __init__(self, path: Path) -> None:
+        """Open a spool, or create it (0600)."""
         path.touch(mode=0o600, exist_ok=True)
         self._connection = connections.open_writer(path, synchronous="FULL", database=None)
         connections.driver(self._connection).execute("PRAGMA wal_autocheckpoint = 1000")
