@@ -19,7 +19,7 @@ from zstandard import ZstdError
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
-from briggs.storage.pieces import Expander, StoredPieces, find_pieces
+from briggs.storage.pieces import MARK, Expander, StoredPieces, find_pieces
 from briggs.storage.said import list_said
 from briggs.storage.search_segments import BLOCKS_MAX, Builder, Segment, WordBlock, read_words
 from briggs.storage.tables import IS_STARTED, completions, organizations, search_segments
@@ -173,6 +173,7 @@ class Indexer:
     def __init__(self, connection: Connection, *, bodies: Bodies) -> None:
         self._connection = connection
         self._bodies = bodies
+        self._no_pieces = StoredPieces({}, bodies=bodies)
         self._work: Iterator[None] | None = None
         self._building: tuple[str, Period] | None = None
         self._at = self._look_at = 0.0
@@ -341,7 +342,7 @@ class Indexer:
                     end = row.created_at
                     break
                 count, tied, last = count + 1, tied + 1 if is_tied else 1, row.created_at
-                pieces = find_pieces(self._connection, [row], bodies=self._bodies)
+                pieces = self._find_pieces(row)
                 bytes_of_row = _measure(row, pieces)
                 size += bytes_of_row
                 is_known = is_known and bytes_of_row <= SAID_BYTES_MAX
@@ -351,6 +352,12 @@ class Indexer:
                     break
                 is_known = _read_said(row, pieces, into=said)
         return WordBlock(span.begin, count, read_words(said) if is_known else None), end
+
+    def _find_pieces(self, row: Any) -> StoredPieces:
+        """What expands the bodies of a row. Most have no pieces."""
+        if row.request.startswith(MARK) or (row.response or b"").startswith(MARK):
+            return find_pieces(self._connection, [row], bodies=self._bodies)
+        return self._no_pieces
 
 
 class SearchIndex:
