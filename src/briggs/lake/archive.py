@@ -60,6 +60,8 @@ class Archiver:
         self._moves = moves
         self.is_stopping = False
         """Set to end after the step that runs."""
+        self._swept: int | None = None
+        """The state of the table in which no file of an earlier state was left."""
         self._places: dict[str, tuple[int, str]] = {}
         """The place up to which each organization has been gone through."""
 
@@ -225,9 +227,13 @@ class Archiver:
         count = 0
         for file in files.values():
             count += self._rewrite(table, file, deletions)
-        # A process that was killed may have written the files anew and not deleted the old ones.
-        self._warehouse.expire(table)
-        self._warehouse.sweep(table)
+        # A process that was killed may have written the files anew and not deleted the old ones. So
+        # that is looked at once in each state of the table, even if there is nothing to delete.
+        state = table.current_snapshot()
+        if count or state is None or state.snapshot_id != self._swept:
+            self._warehouse.expire(table)
+            self._warehouse.sweep(table)
+            self._swept = None if state is None else state.snapshot_id
         return count
 
     def _rewrite(self, table: Table, file: DataFile, deletions: Sequence[LakeDeletion]) -> int:
