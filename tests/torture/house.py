@@ -180,13 +180,11 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no byte."""
-        free = os.statvfs(self.folder).f_bfree * os.statvfs(self.folder).f_bsize
         with self._ballast.open("ab") as file:
-            with contextlib.suppress(OSError):
-                os.posix_fallocate(file.fileno(), 0, max(free - 2**20, 1))
-            with contextlib.suppress(OSError):
-                while True:
-                    os.pwrite(file.fileno(), bytes(4096), file.seek(0, os.SEEK_END))
+            for size in (2**25, 2**16, 2**12):
+                with contextlib.suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
 
     def free(self) -> None:
         self._ballast.unlink(missing_ok=True)
