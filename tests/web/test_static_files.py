@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import brotli
 import pytest
@@ -67,3 +68,18 @@ def test_vendored_files_have_their_licences() -> None:
             name = path.removeprefix("vendor/")
             assert f"`{name}`" in listed
             assert f"vendor/{name.partition('-')[0]}.LICENSE" in files
+
+
+def test_themes_differ_in_colours_only() -> None:
+    """No style and no script asks for the theme. So `tests/web/browser` checks the rules that are
+    not about colours in one theme.
+    """
+    files = {
+        path: file.body.decode()
+        for path, file in static_files.read_files().items()
+        if path.endswith((".css", ".js")) and not path.startswith("vendor/")
+    }
+    assert not [path for path, text in files.items() if "prefers-color-scheme" in text]
+    themed = [line for text in files.values() for line in re.findall("data-theme=.*", text)]
+    assert len(themed) == 2
+    assert all(re.fullmatch(r'data-theme="(\w+)"\] \{ color-scheme: \1; \}', it) for it in themed)

@@ -9,7 +9,7 @@ from playwright.sync_api import APIResponse, Dialog, Page
 
 from briggs.web.routes import PAGES
 from tests.processes import Server, run_server
-from tests.web.browser.conftest import CheckPage, OpenPage, scrolls_sideways
+from tests.web.browser.conftest import CheckAccessible, CheckPage, OpenPage, scrolls_sideways
 from tests.web.hostile import RUN, Hostile, record_hostile
 
 MAIN = ("/completions/{id}", "/feedback/{id}")
@@ -121,7 +121,7 @@ def test_everyone_can_use_it(
 
 @pytest.mark.parametrize("route", MAIN)
 def test_everyone_can_use_its_tabs(
-    open_page: OpenPage, check_accessible: CheckPage, hostile: Hostile, route: str
+    open_page: OpenPage, check_accessible: CheckAccessible, hostile: Hostile, route: str
 ) -> None:
     """axe has no serious finding in any tab of a page."""
     page = open_page(list_paths(route, hostile)[0], theme="dark", width=390)
