@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -68,6 +70,24 @@ def postgres_database(postgres: Postgres) -> Iterator[str]:
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers `make test` starts. Tests wait for other processes and for timeouts for a
+    third of their time, so there are more than cores.
+    """
+    return len(os.sched_getaffinity(0)) + 2
+
+
+def pytest_collection() -> None:
+    """Read the tests without looking for garbage, of which hardly any is made."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not among the modules and the tests, which stay."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

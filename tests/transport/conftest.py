@@ -28,7 +28,7 @@ async def transport() -> AsyncIterator[Transport]:
 
     No task outlives its test; a socket that did would warn here, and so fail the test.
     """
-    # Keep the garbage collector from walking through the objects of earlier tests each time.
+    # What earlier tests left is not looked at: it would warn here.
     gc.freeze()
     transport = Transport(connect_timeout_s=2, read_timeout_s=2, proxies=False)
     yield transport
@@ -38,7 +38,6 @@ async def transport() -> AsyncIterator[Transport]:
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left, left
     gc.collect()
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
