@@ -486,7 +486,7 @@ def main(arguments: Sequence[str]) -> int:
     print(text)
     save(bench)
     if options.write:
-        report.replace_table(DOCUMENT, text)
+        report.replace_table(DOCUMENT, "bench", text)
     return 0
 
 

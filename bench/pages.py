@@ -1,24 +1,28 @@
 """Measures how long pages take over a large record, and how many bytes they have.
 
     uv run python -m bench.pages [--rows 100000 1000000] [--rounds 3] [--folder DIR] [--write]
+    uv run python -m bench.pages --data DIR [--rounds 3] [--write]
 
 Fills a data folder with that many completions of 30 days, as the writer would: rows, indexes,
 queues and rollups, by its own functions. Then it serves the folder, signs in as a browser does, and
 opens each page 20 times a round, on one connection. Figures are those of the round with the lowest
 median. The server's CPU time is beside them, because a busy machine changes it less. The folder is
-temporary, unless one is given: that one is kept, and used again.
+temporary, unless one is given: that one is kept, and used again. `--data` is a data folder that an
+earlier run has made. Briggs brings it to its own version.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import math
 import os
 import random
 import re
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -26,14 +30,14 @@ import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from bench.processes import read_cpu_s
+from bench.processes import read_cpu_s, wait_until_quiet
+from bench.report import replace_table
 from bench.store import create_bodies
 from bench.targets import REPOSITORY
 from briggs.storage import Store, indexes, records, rollups
@@ -45,11 +49,12 @@ from briggs.types.probabilities import read_certainty
 from briggs.web.static_files import read_files
 
 DOCUMENT = REPOSITORY / "docs" / "performance.md"
-BEGIN, END = "<!-- pages -->", "<!-- /pages -->"
 DAYS = 30
 BODIES = 4_000
 ROWS_AT_ONCE = 512
 TIMES = 20
+SETTLED_WITHIN_S = 600
+"""How long a server may take for what it does in idle moments."""
 ORGANIZATION = "default"
 TASK_ID = "01980000-0000-7000-8000-000000000001"
 GRADED = 500
@@ -329,7 +334,7 @@ class Browser:
         return body
 
 
-@contextmanager
+@contextlib.contextmanager
 def serve(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server of a data folder: its address, and its process."""
     command = [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(folder)]
@@ -343,11 +348,18 @@ def serve(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             process.terminate()
 
 
+def count_rows(folder: Path) -> int:
+    """How many completions a data folder has."""
+    with contextlib.closing(sqlite3.connect(folder / "briggs.db")) as connection:
+        [rows] = connection.execute("SELECT count(*) FROM completions").fetchone()
+    return int(rows)
+
+
 def measure(folder: Path, *, rounds: int, only: str) -> tuple[dict[str, Figures], dict[str, int]]:
     """What each page took, by its name, and the bytes of scripts and styles as they are sent."""
     with serve(folder) as (url, process):
         browser = Browser(url, (folder / "admin.key").read_text().strip())
-        time.sleep(3)
+        wait_until_quiet(process.pid, patience_s=SETTLED_WITHIN_S)
         listed = json.loads(browser.open("/v1/chat/completions?limit=100"))["data"]
         one, other, *_ = [each["id"] for each in listed if each["choices"][0]["logprobs"]]
         pages = [each for each in create_pages(one, other, "session-100") if only in each.name]
@@ -454,11 +466,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="pages whose names contain this")
     parser.add_argument("--folder", type=Path, default=None, help="where the data is kept")
+    parser.add_argument("--data", type=Path, default=None, help="a data folder that is there")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     given = parser.parse_args()
     found = []
+    if given.data is not None:
+        figures = measure(given.data, rounds=given.rounds, only=given.only)
+        found.append((count_rows(given.data), *figures))
     with tempfile.TemporaryDirectory(prefix="briggs-pages-") as temporary:
-        for rows in sorted(given.rows):
+        for rows in sorted(given.rows) if given.data is None else ():
             folder = (given.folder or Path(temporary)) / f"pages-{rows}"
             if not (folder / "made").exists():
                 asyncio.run(make_record(folder, rows=rows))
@@ -467,8 +483,7 @@ def main() -> None:
     table = write_table(found, load=os.getloadavg()[1])
     print(table)
     if given.write:
-        head, _, rest = DOCUMENT.read_text().partition(BEGIN)
-        DOCUMENT.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}")
+        replace_table(DOCUMENT, "pages", f"\n{table}\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Measures over HTTP how long a large record takes to answer, and how many bytes it has.
 
     uv run python -m bench.store --rows 1000000 [--rounds 3] [--only TEXT] [--folder DIR] [--write]
+    uv run python -m bench.store --data DIR [--rounds 3] [--only TEXT] [--write]
 
 The record is that of `bench/pages.py`: made by the store's own functions, with varied completions
-of 30 days from a seed. Each question is asked 10 times a round on one connection, after once that
-is not measured. Figures are those of the round with the lowest median. The server's CPU time is
-beside them, because a busy machine changes it less. `bench/search.py` measures searches.
+of 30 days from a seed. `--data` is a data folder that an earlier run has made. Each question is
+asked 10 times a round on one connection, after once that is not measured. Figures are those of the
+round with the lowest median. The server's CPU time is beside them, because a busy machine changes
+it less. `bench/search.py` measures searches.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.pages import RARE, TASK_ID, make_record, serve
-from bench.processes import read_cpu_s
+from bench.pages import RARE, SETTLED_WITHIN_S, TASK_ID, count_rows, make_record, serve
+from bench.processes import read_cpu_s, wait_until_quiet
+from bench.report import replace_table
 from bench.targets import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "store.md"
-BEGIN, END = "<!-- questions -->", "<!-- /questions -->"
 TIMES = 10
 LIST_MS, QUEUE_MS, FIRST_MS = 150, 50, 500
 ORDERS = ("oldest", "newest", "low_logprob", "random")
@@ -179,6 +181,7 @@ def measure(folder: Path, *, rounds: int, only: str) -> dict[str, tuple[Figures,
     """The figures of each question, by its name, with its target."""
     with serve(folder) as (url, process):
         caller = Caller(url, key=(folder / "admin.key").read_text().strip(), pid=process.pid)
+        wait_until_quiet(process.pid, patience_s=SETTLED_WITHIN_S)
         questions = [each for each in list_questions(caller) if only in each.name]
         found: dict[str, list[Figures]] = {}
         for _ in range(rounds):
@@ -238,17 +241,26 @@ def _judge(figures: Figures, ms_max: float | None) -> str:
     return "by CPU" if figures.cpu <= ms_max else "**missed**"
 
 
-def run(*, rows: int, rounds: int, only: str, folder: Path | None, write: bool) -> None:
-    """Make the record unless the folder has it, ask, and print the tables."""
+def run(
+    *,
+    rows: int | None,
+    rounds: int,
+    only: str,
+    folder: Path | None,
+    data: Path | None,
+    write: bool,
+) -> None:
+    """Make the record unless a folder has it, ask, and print the tables."""
     with tempfile.TemporaryDirectory(prefix="briggs-store-") as temporary:
-        data = (folder or Path(temporary)) / f"pages-{rows}"
-        if not (data / "made").exists():
-            asyncio.run(make_record(data, rows=rows))
-            (data / "made").touch()
-        sizes = measure_sizes(data)
+        if data is None:
+            data = (folder or Path(temporary)) / f"pages-{rows}"
+            if not (data / "made").exists():
+                asyncio.run(make_record(data, rows=rows or 0))
+                (data / "made").touch()
         found = measure(data, rounds=rounds, only=only)
+        sizes = measure_sizes(data)
+        rows = count_rows(data)
     tables = write_tables(rows, found, sizes, load=os.getloadavg()[1])
     print(tables)
     if write:
-        head, _, rest = DOCUMENT.read_text().partition(BEGIN)
-        DOCUMENT.write_text(f"{head}{BEGIN}\n\n{tables}\n\n{END}{rest.partition(END)[2]}")
+        replace_table(DOCUMENT, "questions", f"\n{tables}\n")

@@ -16,7 +16,6 @@ from pathlib import Path
 from bench import targets
 from bench.figures import CONNECTIONS, SOAK_CALLS, Bench, Load, Machine, Rate, Round, Soak
 
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 BUSY_SHARE_MAX = 0.05
 SOAK_GROWTH_MAX_MB = 5.0
 
@@ -86,12 +85,13 @@ def write_circumstances(bench: Bench) -> Iterator[str]:
         yield f"Left out: {name} ({why})."
 
 
-def replace_table(document: Path, text: str) -> None:
-    """Put the report between the markers of a document."""
-    before, _, rest = document.read_text().partition(BEGIN)
-    _, found, after = rest.partition(END)
-    assert found, f"{document} has no {BEGIN} and {END}"
-    document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+def replace_table(document: Path, name: str, text: str) -> None:
+    """Put a text between the markers of a document that have this name."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = document.read_text().partition(begin)
+    _, found, after = rest.partition(end)
+    assert found, f"{document} has no {begin} and {end}"
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 # ---- The table ------------------------------------------------------------------------------

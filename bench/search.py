@@ -31,10 +31,10 @@ from typing import Any, NamedTuple
 
 from bench.pages import DOCUMENT, MODELS, Body, Browser, Figures, Page, make_record, measure_page
 from bench.processes import read_cpu_s
+from bench.report import replace_table
 from briggs.storage.bodies import Bodies
 from briggs.types.probabilities import read_certainty
 
-BEGIN, END = "<!-- search -->", "<!-- /search -->"
 SEARCH_MS = 300
 PROGRESS = "/api/v1/search/rebuild"
 SENTENCES = 200_000
@@ -268,8 +268,7 @@ def main() -> None:
     table = write_table(found, load=os.getloadavg()[1])
     print(table)
     if given.write:
-        head, _, rest = DOCUMENT.read_text().partition(BEGIN)
-        DOCUMENT.write_text(f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}")
+        replace_table(DOCUMENT, "search", f"\n{table}\n")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     uv run python -m bench.store [--records 20000] [--rounds 3] [--folder DIR]
     uv run python -m bench.store --rows 1000000 [--only TEXT] [--write]
+    uv run python -m bench.store --data DIR [--only TEXT] [--write]
 
-The second form is that of `bench/questions.py`: how long a large record takes to answer.
+The other forms are those of `bench/questions.py`: how long a large record takes to answer.
 
 One record is one call: `start`, then `settle` with a 1 KB request and a 2.4 KB response.
 CPU is the user and system time of the whole process, including the callers' own loop. The first
@@ -158,10 +159,11 @@ def main() -> None:
     parser.add_argument("--compress", action="store_true", help="compress bodies meanwhile")
     questions = parser.add_argument_group("how long a large record takes to answer")
     questions.add_argument("--rows", type=int, default=None, help="measure a record of this size")
+    questions.add_argument("--data", type=Path, default=None, help="measure this data folder")
     questions.add_argument("--only", default="", help="questions whose names contain this")
     questions.add_argument("--write", action="store_true", help="write docs/store.md")
     arguments = parser.parse_args()
-    if arguments.rows is not None:
+    if arguments.rows is not None or arguments.data is not None:
         from bench import questions as large
 
         large.run(
@@ -169,6 +171,7 @@ def main() -> None:
             rounds=arguments.rounds,
             only=arguments.only,
             folder=arguments.folder,
+            data=arguments.data,
             write=arguments.write,
         )
         return

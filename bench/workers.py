@@ -20,6 +20,7 @@ import argparse
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,10 @@ from pathlib import Path
 from bench import processes, targets, unpinned
 from bench.bench import BUILD, Upstream, create_body, run_target
 from bench.figures import Unpinned
-from bench.targets import Launch, Target
+from bench.report import replace_table
+from bench.targets import REPOSITORY, Launch, Target
+
+DOCUMENT = REPOSITORY / "docs" / "performance.md"
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     arguments = parser.parse_args()
     if not unpinned.is_installed():
         raise SystemExit(f"nginx and wrk are needed: {unpinned.HOW_TO_INSTALL}")
@@ -130,9 +135,15 @@ def main() -> None:
             for workers, measured in rounds.items():
                 measured.append(measure(workers, upstream_port=port, seconds=arguments.seconds))
     load = os.getloadavg()
-    print(f"{os.cpu_count()} cores, {busy:.0%} in use before, load {load[0]:.1f} at the end;")
-    print(f"{arguments.rounds} interleaved rounds of {arguments.seconds} s.\n")
-    print("".join(report(rounds)))
+    moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    text = (
+        f"Measured {moment} on {os.cpu_count()} cores, {busy:.0%} in use before, with a load of "
+        f"{load[0]:.1f} at the end, in {arguments.rounds} interleaved rounds of "
+        f"{arguments.seconds} s.\n\n{''.join(report(rounds))}"
+    )
+    print(text)
+    if arguments.write:
+        replace_table(DOCUMENT, "workers", text)
 
 
 if __name__ == "__main__":
