@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,10 +35,17 @@ async def transport() -> AsyncIterator[Transport]:
     yield transport
     await transport.close()
     # The server may just have accepted a connection that no call needs any more.
-    await asyncio.sleep(0.02)
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not left, left
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            while _list_others():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    assert not _list_others()
     gc.collect()
+
+
+def _list_others() -> set[asyncio.Task[object]]:
+    """The tasks that have not ended, without the one that asks."""
+    return {each for each in asyncio.all_tasks() if each is not asyncio.current_task()}
 
 
 @pytest.fixture(scope="session")

@@ -253,16 +253,20 @@ async def test_some_answers_end_their_connection(wire: bytes, transport: Transpo
 
 async def test_what_comes_unasked_is_no_answer(transport: Transport) -> None:
     """An answer that comes between two calls is not given to the second."""
+    answered, closed = asyncio.Event(), asyncio.Event()
 
     async def behave(peer: Peer) -> None:
         await peer.answer(whole(b"one"))
-        await asyncio.sleep(0.02)
+        await answered.wait()
         await peer.send(whole(b"nobody's"))
         await peer.wait_until_closed()
+        closed.set()
 
     async with serve(behave) as server:
         assert (await transport.send("GET", server.url, headers={})).body == b"one"
-        await asyncio.sleep(0.06)
+        answered.set()
+        async with asyncio.timeout(5):
+            await closed.wait()
         assert (await transport.send("GET", server.url, headers={})).body == b"one"
         assert server.connections == 2
 

@@ -21,6 +21,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -37,6 +38,8 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
+TIMEOUT_MS = 15_000
+"""How long a page may take to show something on a busy machine."""
 WIDTHS = (390, 1280, 1600)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
@@ -64,6 +67,7 @@ CheckAccessible = Callable[..., None]
 @pytest.fixture(scope="session")
 def one_browser() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
     """One Chromium, and the event loop that drives it."""
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         loop = asyncio.get_running_loop()
@@ -114,7 +118,7 @@ def open_page(browser: Browser, server: Server) -> Iterator[OpenPage]:
             java_script_enabled=scripts,
             reduced_motion="reduce",
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         if key is not None:
             sign_in(context, target, key)
