@@ -14,6 +14,7 @@ from briggs.storage import Store
 from briggs.storage.database import Database
 from briggs.storage.postgres.database import PostgresDatabase
 from briggs.storage.sqlite.database import SqliteDatabase
+from tests.postgres import Postgres
 from tests.storage.sharding import find_caller, measure
 
 OpenStore = Callable[..., Awaitable[Store]]
@@ -76,11 +77,38 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def address(database: str, request: pytest.FixtureRequest) -> str | None:
-    """The address of an empty database of this test's own. None if a folder is enough."""
+    """The address of a database of this test's own, with tables and without rows. None if a folder
+    is enough.
+    """
     if database == "sqlite":
         return None
-    url: str = request.getfixturevalue("postgres_database")
+    url: str = request.getfixturevalue("copied_database")
     return url
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database in which a store has made its tables.
+
+    PostgreSQL copies it in a third of the time that making tables takes.
+    """
+    url = postgres.create_database()
+
+    async def make() -> None:
+        await (await Store.open(tmp_path_factory.mktemp("tables"), address=url)).close()
+
+    asyncio.run(make())
+    name = url.rpartition("/")[2]
+    postgres.execute("DELETE FROM nodes", database=name)
+    return name
+
+
+@pytest.fixture
+def copied_database(postgres: Postgres, postgres_tables: str) -> Iterator[str]:
+    """The URL of a copy of `postgres_tables`."""
+    url = postgres.create_database(template=postgres_tables)
+    yield url
+    postgres.drop_database(url)
 
 
 @pytest.fixture

@@ -55,6 +55,12 @@ SHAPE = """
 """Every column and every index. Columns are added at the end, so their order does not count."""
 
 
+@pytest.fixture
+def address(postgres_database: str) -> str:
+    """An empty database, since these tests are about how tables are made."""
+    return postgres_database
+
+
 def describe(postgres: Postgres, address: str) -> list[str]:
     return postgres.execute(SHAPE, database=address.rpartition("/")[2]).splitlines()
 

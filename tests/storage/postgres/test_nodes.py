@@ -154,14 +154,19 @@ async def test_a_call_ends_once(two: tuple[Store, Store]) -> None:
         await second.settle(running)
 
 
+def count_nodes(store: Store) -> tuple[object, object]:
+    """How many nodes a store knows as alive and as lost."""
+    described = nodes_of(store).describe()["nodes"]
+    return described["alive"], described["lost"]
+
+
 async def test_one_keeps_order(two: tuple[Store, Store]) -> None:
     """The first node does, until it leaves. Then another one does at once."""
     first, second = two
     assert (nodes_of(first).is_keeper, nodes_of(second).is_keeper) == (True, False)
     await first.close()
     await until(lambda: nodes_of(second).is_keeper, timeout_s=20)
-    described = nodes_of(second).describe()["nodes"]
-    assert (described["alive"], described["lost"]) == (1, 0)
+    await until(lambda: count_nodes(second) == (1, 0), timeout_s=20)
     await second.settle(finished())
     await eventually(lambda: count_calls(second), (1, 0))
 
