@@ -245,13 +245,13 @@ async def test_preferences(client: AsyncClient, tag: str) -> None:
 async def test_a_judge_is_made_changed_and_deleted(client: AsyncClient, tag: str) -> None:
     """A run ends although its model cannot be reached, and says why."""
     task = await create_task(client, tag)
-    made = await client.judges.create(task.id, "nobody/m", name=tag, samples=2)
+    made = await client.judges.create(task.id, "local/nobody", name=tag, samples=2)
     assert (made.name, made.version, made.samples, made.watch) == (tag, 1, 2, None)
-    changed = await client.judges.update(tag, model="nobody/n", watch={"sample": 0.5})
+    changed = await client.judges.update(tag, model="local/no-one", watch={"sample": 0.5})
     assert changed.version == 2 and changed.watch is not None and changed.watch.sample == 0.5
     assert [each.model for each in await client.judges.list_versions(tag)] == [
-        "nobody/m",
-        "nobody/n",
+        "local/nobody",
+        "local/no-one",
     ]
     assert made.id in [each.id for each in await client.judges.list(limit=1000)]
     [told] = await tell(client, tag)

@@ -76,7 +76,7 @@ def record_hostile(server: Server) -> Hostile:
 def _create_judge(server: Server, task: str) -> str:
     """A judge whose model is named badly, with a run that finds nobody to ask."""
     name = f"judge <script>{RUN}</script>"
-    body = {"task": task, "model": f"m/<img src=x onerror={RUN}>", "name": name}
+    body = {"task": task, "model": f"local/<img src=x onerror={RUN}>", "name": name}
     made = server.send("POST", "/api/v1/judges", body)
     assert made.status == 200, made.body
     id: str = made.json["id"]

@@ -13,7 +13,7 @@ from briggs.cli.arguments.options import JsonObject, form_options, page_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
 from briggs.types.address import Address
-from briggs.types.texts import one_line, plural, printable
+from briggs.types.texts import count_of, one_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -499,14 +499,14 @@ def _tell(run: JudgeRun) -> None:
         reasons += [f"{not_reached:,} not reached"] if not_reached > 0 else []
         least = "" if run.is_counted else "at least "
         click.echo(
-            f"{run.lacking:,} of {least}{plural(run.matching, 'completion')} "
+            f"{run.lacking:,} of {least}{count_of(run.matching, 'completion')} "
             f"{'has' if run.lacking == 1 else 'have'} no judgement: "
             f"{', '.join(reasons)}.",
             err=True,
         )
     if run.message:
         click.echo(one_line(run.message), err=True)
-    more = f", and {plural(run.unpriced, 'judgement')} of unknown price" if run.unpriced else ""
+    more = f", and {count_of(run.unpriced, 'judgement')} of unknown price" if run.unpriced else ""
     click.echo(
         f"{run.judged:,} judged ({run.copied:,} without a call), ${run.cost_usd:,.4f}{more}.",
         err=True,

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from briggs.feedback.answers import read_answers
 from briggs.feedback.tasks import check_open, retrieve_open_task, retrieve_task
+from briggs.gateway.models import Models, resolve
 from briggs.judges.examples import list_examples
 from briggs.judges.prompts import create_mark, write_prompt
 from briggs.storage import Store
@@ -51,14 +52,17 @@ _FROZEN = ("model", "examples_shown", "samples", "max_tokens", "options")
 
 
 async def create_judge(
-    store: Store, said: JudgeChange, *, organization_id: str
+    store: Store, said: JudgeChange, *, organization_id: str, models: Models
 ) -> tuple[Judge, JudgeVersion]:
-    """Create a judge with its first version. Raises `InvalidRequest`, `NotFound`, `Conflict`."""
+    """Create a judge with its first version. Raises `InvalidRequest`, `NotFound`, `Conflict`.
+
+    A model that none of the `models` leads to is refused with what there is.
+    """
     for name in ("task", "model"):
         if not getattr(said, name):
             raise InvalidRequest(f"'{name}' is required.", param=name)
     assert not isinstance(said.task, UnsetType)
-    check_change(said)
+    check_change(said, models=models)
     task = await find_task(store, said.task, organization_id=organization_id)
     judge = Judge(
         organization_id=organization_id,
@@ -74,16 +78,19 @@ async def create_judge(
     return judge, version
 
 
-async def update_judge(store: Store, judge: Judge, said: JudgeChange) -> tuple[Judge, JudgeVersion]:
+async def update_judge(
+    store: Store, judge: Judge, said: JudgeChange, *, models: Models
+) -> tuple[Judge, JudgeVersion]:
     """Change a judge. What decides how it grades makes a new version.
 
-    Raises `InvalidRequest`, and `Conflict` for a name that is taken.
+    Raises `InvalidRequest`, `ModelNotFound`, `ProviderNotFound`, and `Conflict` for a name that is
+    taken.
     """
     if judge.archived_at is not None:
         raise InvalidRequest(f"The judge '{judge.name}' was deleted. Create another one.")
     if said.task is not UNSET:
         raise InvalidRequest("The task of a judge cannot be changed: create another.", param="task")
-    check_change(said)
+    check_change(said, models=models)
     before = await find_version(store, judge)
     after = msgspec.structs.replace(judge)
     if said.name is not UNSET:
@@ -147,14 +154,16 @@ async def find_task(store: Store, named: str, *, organization_id: str) -> Feedba
     return task
 
 
-def check_change(said: JudgeChange) -> None:
-    """Raises `InvalidRequest`, which names the wrong member."""
+def check_change(said: JudgeChange, *, models: Models) -> None:
+    """Raises `InvalidRequest` for a wrong member, `ModelNotFound`, `ProviderNotFound`."""
     if said.name is not UNSET:
         _check_name(said.name)
     if said.model is not UNSET and not (
         len(said.model) <= MODEL_LENGTH_MAX and is_printable_name(said.model)
     ):
         raise InvalidRequest("'model' is a name such as openai/gpt-5-mini.", param="model")
+    if said.model is not UNSET:
+        resolve(said.model, models=models)
     for name, low, high in (
         ("examples_shown", 0, EXAMPLES_MAX),
         ("samples", 1, SAMPLES_MAX),

@@ -40,11 +40,6 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    """A count and what is counted: 1 sample, 1,200 samples."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def is_printable_name(name: str) -> bool:
     """Whether a name can be seen, and has nothing that controls what shows it."""
     return name.isprintable() and bool(name.strip())

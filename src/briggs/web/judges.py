@@ -84,8 +84,12 @@ async def create(request: Request) -> Response:
             number = _read_number(form, name)
             if number is not None:
                 setattr(change, name, number)
+        parts = find_parts(request)
         judge, _ = await judges.create_judge(
-            find_parts(request).store, change, organization_id=request.state.key.organization_id
+            parts.store,
+            change,
+            organization_id=request.state.key.organization_id,
+            models=parts.gateway.running.models,
         )
     except BriggsError as error:
         return await list_page(request, problem=error.message, form=form)
@@ -147,8 +151,9 @@ async def stop_run(request: Request) -> Response:
 
 async def learn(request: Request) -> Response:
     """`POST /judges/{id}/learn`: a version with the examples of today."""
-    judge = await _find(request)
-    await judges.update_judge(find_parts(request).store, judge, JudgeChange(learn=True))
+    judge, parts = await _find(request), find_parts(request)
+    models = parts.gateway.running.models
+    await judges.update_judge(parts.store, judge, JudgeChange(learn=True), models=models)
     return see_other(f"/judges/{judge.id}")
 
 

@@ -572,3 +572,36 @@ def test_what_a_judge_is_unsure_of_is_asked_first(server: Server) -> None:
     assert (report["graded"], report["weighted"]) == (12, True)
     [field] = ask(server, "GET", f"{JUDGES}/{made['id']}/estimates")["fields"]
     assert field["all"]["both"]["interval"]["low"] < 3 < field["all"]["both"]["interval"]["high"]
+
+
+def test_a_model_that_nobody_has_is_refused(server: Server) -> None:
+    """At creation and in a change, with what there is; nothing is stored."""
+    made = create(server, "resolved")
+    body = {"task": made["task_id"], "model": "nobody/m-1", "name": "unresolved"}
+    for path, wrong in ((JUDGES, body), (f"{JUDGES}/{made['id']}", {"model": "nobody/m-1"})):
+        refused = server.send("POST", path, wrong)
+        told = refused.body.decode()
+        assert refused.status == 404 and "no provider 'nobody'" in told
+        assert "The providers are" in told and "babbling" in told
+    assert server.send("GET", f"{JUDGES}/unresolved").status == 404
+    assert ask(server, "GET", f"{JUDGES}/{made['id']}")["version"] == 1
+
+
+def test_the_built_in_model_can_judge(server: Server) -> None:
+    """Its grades fit the task, or are counted as failed with their reasons."""
+    made = ask(
+        server,
+        "POST",
+        JUDGES,
+        {"task": create(server, "tiny")["task_id"], "model": "local/briggs-tiny", "name": "tiny"},
+    )
+    for stars in (2, 4):
+        record(server, "tiny", stars)
+    done = run(server, made)
+    assert done["status"] == "finished" and done["judged"] + done["failed"] == 2
+    assert sum(done["failures"].values()) == done["failed"] == done["lacking"]
+    for said in ask(server, "GET", f"{JUDGES}/{made['id']}/judgements")["data"]:
+        if said["status"] == "finished":
+            assert 1 <= said["json_values"]["stars"] <= 5 and 1 <= said["scores"]["stars"] <= 5
+        else:
+            assert said["failure"] and said["failure_reason"] and not said["scores"]

@@ -11,6 +11,7 @@ from briggs.api.answers import Json, find_store, read_body, read_number, read_wi
 from briggs.api.bodies import read_members
 from briggs.api.organizations import check_organization
 from briggs.api.queries import check_names, read_choice
+from briggs.gateway.models import Models
 from briggs.judges import judges
 from briggs.judges.judges import JudgeChange, find_version
 from briggs.judges.means import read_estimates
@@ -39,7 +40,7 @@ async def create(request: Request) -> Json:
     organization = await check_organization(request, body=body)
     said = read_members(body, JudgeChange, nulls=False)
     judge, version = await judges.create_judge(
-        find_store(request), said, organization_id=organization.id
+        find_store(request), said, organization_id=organization.id, models=_find_models(request)
     )
     return Json(present(judge, version))
 
@@ -65,7 +66,10 @@ async def update(request: Request) -> Json:
     """`POST /api/v1/judges/{id}`: change it. What decides how it grades makes a new version."""
     judge = await find_judge(request)
     said = read_members(await read_body(request), JudgeChange)
-    return Json(present(*await judges.update_judge(find_store(request), judge, said)))
+    changed = await judges.update_judge(
+        find_store(request), judge, said, models=_find_models(request)
+    )
+    return Json(present(*changed))
 
 
 async def delete(request: Request) -> Json:
@@ -169,6 +173,10 @@ async def find_judge(request: Request) -> Judge:
     return await judges.find_judge(
         find_store(request), request.path_params["id"], organization_id=organization.id
     )
+
+
+def _find_models(request: Request) -> Models:
+    return find_parts(request).gateway.running.models
 
 
 def read_version(request: Request) -> int | None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from briggs.client import Judge, JudgeEstimates, Judgement, JudgeRun, JudgeTrust
 from briggs.types.json import encode
-from briggs.types.texts import one_line, plural, printable
+from briggs.types.texts import count_of, one_line, printable
 
 _MANY_LACK = "completions that people graded have"
 _OUTCOMES = ("accepted", "edited", "rejected", "agreed")
@@ -80,7 +80,7 @@ def print_trust(found: JudgeTrust) -> None:
         reasons = ", ".join(f"{count:,} {name}" for name, count in found.failures.items())
         console.print(
             Text(
-                plural(found.lacking, "completion that people graded has", _MANY_LACK)
+                count_of(found.lacking, "completion that people graded has", _MANY_LACK)
                 + " no judgement"
                 f"{f' ({reasons} failed)' if reasons else ''}."
             )
@@ -95,8 +95,8 @@ def print_trust(found: JudgeTrust) -> None:
         error = "mean error" if field["kind"] == "number" else "share that differs"
         table = _create_table("", "alpha", error)
         for name, title in (
-            ("people", f"people among each other ({plural(field['shared'], 'completion')})"),
-            ("judge", f"judge against people ({plural(field['graded'], 'completion')})"),
+            ("people", f"people among each other ({count_of(field['shared'], 'completion')})"),
+            ("judge", f"judge against people ({count_of(field['graded'], 'completion')})"),
             ("calibrated", "judge, calibrated"),
             ("baseline", "words alone, without a model"),
         ):
@@ -123,7 +123,7 @@ def _print_suggestions(console: Console, found: JudgeTrust) -> None:
     seen = found.suggestions.get("seen_first", 0)
     if seen:
         counted = "they count" if found.with_suggested else "they do not count (--suggested)"
-        grades = plural(seen, "grade was", "grades were")
+        grades = count_of(seen, "grade was", "grades were")
         console.print(Text(f"{grades} given while a suggestion was seen: {counted}."))
 
 
@@ -131,7 +131,7 @@ def print_estimates(found: JudgeEstimates) -> None:
     """Means as tables. What is lacking comes first."""
     console = Console(highlight=False)
     if found.lacking:
-        failed = plural(found.lacking, "judgement")
+        failed = count_of(found.lacking, "judgement")
         console.print(f"{failed} failed; what they were about is in no mean.")
     console.print(f"{found.judged:,} judged, {found.graded:,} of them graded by people.")
     for field in found.fields:
