@@ -13,7 +13,9 @@ import psycopg
 import pytest
 
 from briggs.storage import Store, nodes
+from briggs.storage.postgres import membership
 from briggs.types.completions import Completion
+from tests.postgres import Postgres, run_pooler
 from tests.storage.conftest import until
 from tests.storage.records import finished
 from tests.storage.test_owners import start_call_and_die
@@ -203,3 +205,32 @@ with database.transaction(database.writer):
     print("holds it", flush=True)
     time.sleep(600)
 """
+
+
+async def test_no_call_of_another_is_missed(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node is woken whatever it does at that moment, so it need not look by itself."""
+    monkeypatch.setattr(membership, "LOOK_EVERY_S", 3600)
+    first, second = [
+        await Store.open(tmp_path / name, address=address, node_timeout_s=1) for name in "ab"
+    ]
+    nodes_of(second).handle("echo", lambda question: question)
+    await until(lambda: nodes_of(first).describe()["nodes"]["alive"] == 2)
+    for number in range(100):
+        assert await nodes_of(first).ask("echo", b"%d" % number) == [b"%d" % number]
+    for each in (first, second):
+        await each.close()
+
+
+async def test_a_pooler_in_between(address: str, postgres: Postgres, tmp_path: Path) -> None:
+    """Nobody can be woken through a pooler. Nodes find that out, and look often instead."""
+    with run_pooler(postgres) as port:
+        pooled = address.replace(f":{postgres.port}/", f":{port}/")
+        first, second = [await Store.open(tmp_path / name, address=pooled) for name in "ab"]
+        nodes_of(second).handle("echo", lambda question: question)
+        await until(lambda: nodes_of(first).describe()["nodes"]["alive"] == 2)
+        assert nodes_of(first).describe()["nodes"]["messages"] == "polled"
+        assert await nodes_of(first).ask("echo", b"1") == [b"1"]
+        for each in (first, second):
+            await each.close()

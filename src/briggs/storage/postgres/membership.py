@@ -76,6 +76,8 @@ class Membership:
         self._heard_at = 0.0
         self.gaps = 0
         """How often messages may have been missed."""
+        self._is_called = False
+        """Whether others have said something that this node has not looked for."""
         self.is_woken = False
         """Whether others can wake this node. Otherwise it looks for their messages."""
         self.lapses = 0
@@ -187,18 +189,22 @@ class Membership:
             selector.register(self._woken, selectors.EVENT_READ)
             if connection is not None and not connection.closed:
                 selector.register(connection.fileno(), selectors.EVENT_READ)
-            selector.select(max(0.0, seconds))
+            selector.select(0 if self._is_called else max(0.0, seconds))
         with contextlib.suppress(BlockingIOError):
             while self._woken.recv(4096):
                 pass
-        if connection is None or connection.closed:
-            return False
-        inner = connection.pgconn
-        inner.consume_input()
-        is_woken = False
-        while (notice := inner.notifies()) is not None:
-            is_woken |= notice.be_pid != inner.backend_pid
-        return is_woken
+        if connection is not None and not connection.closed:
+            inner = connection.pgconn
+            inner.consume_input()
+            while (notice := inner.notifies()) is not None:
+                self._is_called |= notice.be_pid != inner.backend_pid
+        is_called, self._is_called = self._is_called, False
+        return is_called
+
+    def _note_call(self, notice: psycopg.Notify) -> None:
+        """Others woke this node while it waited for the result of a statement."""
+        connection = self._connection
+        self._is_called |= connection is None or notice.pid != connection.pgconn.backend_pid
 
     def _send(self) -> None:
         """Send what was said, unless nobody else lives."""
@@ -280,6 +286,7 @@ class Membership:
         row = connection.execute("SELECT pg_backend_pid()").fetchone()
         self.is_woken = row is not None and row[0] == inner.backend_pid
         if self.is_woken:
+            connection.add_notify_handler(self._note_call)
             connection.execute("LISTEN briggs")
 
     def _hang_up(self) -> None:
