@@ -23,11 +23,11 @@ async def test_nothing_stays_in_the_files(
     """Rows that moved between pages leave nothing behind, among rows that stay."""
     chance = random.Random(4)
     store = await open_store(compress=compress)
-    recorded = [record(number, chance) for number in range(1500)]
+    recorded = [record(number, chance) for number in range(700)]
     for each in recorded:
         await store.settle(each)
     chance.shuffle(recorded)
-    gone, kept = recorded[:700], recorded[700:]
+    gone, kept = recorded[:330], recorded[330:]
     for each in gone:
         assert await store.completions.delete(each.id, organization_id="default")
     await erased(store)
