@@ -40,6 +40,8 @@ class GradedCompletion(NamedTuple):
     model: str
     weight: float = 1.0
     """How many completions it stands for, up to a factor."""
+    is_drawn: bool = False
+    """Whether it was asked about by its chance."""
 
 
 def list_people(
@@ -170,6 +172,7 @@ def _join(
                 length=len(answer),
                 model=completion.response_model or completion.model,
                 weight=weights.get(id, 1.0),
+                is_drawn=id in weights,
             )
         )
     return joined

@@ -64,7 +64,7 @@ def report(
         lacking=sum(each.status != "finished" for each in judgements.values()),
         failures=failures,
         graded=len(graded),
-        weighted=any(each.weight != 1 for each in graded),
+        weighted=any(each.is_drawn for each in graded),
         fields=[measure_field(field, graded, model=version.model) for field in fields],
         left_out=[name for name in read_form(version.json_schema).names if name not in named],
         suggestions=suggestions,
