@@ -19,9 +19,16 @@ from briggs.types.datasets import Dataset, Sample
 from briggs.types.evals import RECORDED, EvalRun, RunProgress, Scorer
 from briggs.types.peers import Handler
 from tests.processes import create_response
-from tests.storage.conftest import OpenStore, address, database, open_store
+from tests.storage.conftest import (
+    OpenStore,
+    address,
+    copied_database,
+    database,
+    open_store,
+    postgres_tables,
+)
 
-__all__ = ["address", "database", "open_store"]
+__all__ = ["address", "copied_database", "database", "open_store", "postgres_tables"]
 
 
 class Linked:
