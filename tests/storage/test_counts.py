@@ -7,6 +7,7 @@ import pytest
 from briggs.storage import Query, Store, counts
 from briggs.storage.counts import Count
 from briggs.storage.sqlite import connections
+from briggs.types.completion_filters import parse_completion_filter
 from tests.storage.records import create_request, finished
 
 ORGANIZATION = "default"
@@ -71,3 +72,23 @@ async def test_a_finish_reason_of_any_choice(store: Store) -> None:
     assert await count("length") == 1
     assert await count('a"b') == 1
     assert await count("len") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("metadata.a = '\udc00'", 1),
+        ("finish_reason = 'a\0'", 0),
+        ("finish_reason = '\ud83d'", 0),
+        ("tag = '\ud83d' or model = '\udfff' or session = '\ud800'", 0),
+        ("prompt = '\ud83d' or user = '\ud83d' or provider = '\0'", 0),
+    ],
+)
+async def test_a_filter_of_any_characters(store: Store, text: str, found: int) -> None:
+    """A filter may name half a surrogate pair or NUL."""
+    completion = finished(metadata={"a": "\udc00"})
+    await store.settle(completion)
+    query = Query(organization_id=ORGANIZATION, filter=parse_completion_filter(text))
+    assert (await store.completions.count(query)).count == found
+    page = await store.completions.list(query)
+    assert [each.id for each in page.completions] == [completion.id] * found

@@ -483,7 +483,7 @@ def _each(json: ColumnElement[Any]) -> Any:
     """The members of JSON in a column: their key, value and type."""
     members = json_members(json)
     return members.table_valued(
-        column("key", AnyText), "value", "type", joins_implicitly=True
+        column("key", AnyText), column("value", AnyText), "type", joins_implicitly=True
     ).alias()
 
 
