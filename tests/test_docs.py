@@ -157,6 +157,7 @@ class Reader:
         (work / "briggs.toml").write_text(
             f'default_provider = "mine"\n[providers.mine]\nbase_url = "{upstream}"\n'
             f'[providers.vllm]\nbase_url = "{upstream}"\n'
+            f'[providers.openai]\nbase_url = "{upstream}"\n'
         )
         self._write_programs()
         path = os.pathsep.join(
