@@ -529,7 +529,7 @@ def test_a_blind_task_suggests_after_the_answer(server: Server) -> None:
 
 def test_only_a_judge_of_the_task_can_suggest(server: Server) -> None:
     """Others are refused, as are versions that are not there; a changed task has no suggestion."""
-    task, other = suggest(server, "own", [3], blind=False), create(server, "foreign")
+    task, other = suggest(server, "mine", [3], blind=False), create(server, "foreign")
     path = f"{TASKS}/{task['id']}"
     for change, status in (
         ({"suggesting_judge": other["name"]}, 400),
