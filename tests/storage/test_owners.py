@@ -140,3 +140,16 @@ async def test_a_reported_call_has_no_owner(store: Store) -> None:
     reported = Completion(organization_id="default", id="reported", source="client")
     await store.completions.merge("reported", organization_id="default", change=lambda _: reported)
     assert read_owner(store, of="reported") is None
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+async def test_more_about_a_call_that_runs(store: Store, is_written: bool) -> None:
+    """What is told of a running call, even before its start is written, leaves it to its owner."""
+    call = Completion(organization_id="default", request=b"{}", status="started")
+    await store.start(call)
+    this = select(completions.c.id).where(completions.c.id == call.id)
+    await until(lambda: not is_written or bool(read_rows(store, this)))
+    await store.completions.merge(
+        call.id, organization_id="default", change=lambda before: before or call
+    )
+    assert read_owner(store, of=call.id) == store._database.owner

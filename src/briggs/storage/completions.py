@@ -342,10 +342,11 @@ def _merge(
     change: Callable[[Completion | None], Completion],
     bodies: Bodies,
 ) -> Completion:
-    this = _this(id, organization_id=organization_id)
-    row = connection.execute(SELECT.where(*this)).first()
-    before = None
+    this, database = _this(id, organization_id=organization_id), database_of(connection)
+    row = connection.execute(SELECT.add_columns(completions.c.owner).where(*this)).first()
+    before, owner = None, database.owner
     if row is not None:
+        owner = row.owner
         before = decode(row, bodies=find_pieces(connection, [row], bodies=bodies))
     # `change` may edit what it is given.
     removed = [] if before is None else [msgspec.structs.replace(before)]
@@ -361,8 +362,8 @@ def _merge(
         release(connection, ids=[id], organization_id=organization_id)
         connection.execute(completions.delete().where(*this))
     packing = Packing(connection, bodies=bodies)
-    values = records.encode(after, started=False, packing=packing)
-    database_of(connection).insert_records(connection, [values])
+    values = records.encode(after, started=False, packing=packing, owner=owner)
+    database.insert_records(connection, [values])
     packing.write()
     keep_preview(connection, of=after)
     indexes.create(connection, of=[after])
