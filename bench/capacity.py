@@ -47,14 +47,14 @@ class Assumption(NamedTuple):
 
 MEASURE = "bench.capacity --measure"
 FIGURES = {
-    "call_cpu_us": Figure(190, "us", "CPU of a server, a call, two workers", "bench.workers"),
-    "sqlite_cpu_us": Figure(102, "us", "of it for recording, in SQLite", MEASURE),
-    "postgres_cpu_us": Figure(285, "us", "for recording in PostgreSQL instead", MEASURE),
-    "database_cpu_us": Figure(153, "us", "CPU of PostgreSQL itself, a call", MEASURE),
-    "sqlite_bytes": Figure(1307, "bytes", "a call of 3.4 KB in SQLite, with indexes", MEASURE),
-    "postgres_bytes": Figure(1391, "bytes", "the same in PostgreSQL", MEASURE),
-    "sqlite_written": Figure(6211, "bytes", "written to the disk by SQLite, a call", MEASURE),
-    "postgres_written": Figure(17583, "bytes", "the same by PostgreSQL", MEASURE),
+    "call_cpu_us": Figure(130, "us", "CPU of a server, a call, two workers", "bench.workers"),
+    "sqlite_cpu_us": Figure(51, "us", "of it for recording, in SQLite", MEASURE),
+    "postgres_cpu_us": Figure(67, "us", "for recording in PostgreSQL instead", MEASURE),
+    "database_cpu_us": Figure(31, "us", "CPU of PostgreSQL itself, a call", MEASURE),
+    "sqlite_bytes": Figure(1313, "bytes", "a call of 3.4 KB in SQLite, with indexes", MEASURE),
+    "postgres_bytes": Figure(1410, "bytes", "the same in PostgreSQL", MEASURE),
+    "sqlite_written": Figure(6271, "bytes", "written to the disk by SQLite, a call", MEASURE),
+    "postgres_written": Figure(13055, "bytes", "the same by PostgreSQL", MEASURE),
     "commits": Figure(0.031, "", "commits a call, with 32 callers for each process", MEASURE),
     "connections": Figure(5, "", "connections of a process to PostgreSQL", "docs/postgres.md"),
 }
