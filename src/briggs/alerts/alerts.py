@@ -16,6 +16,7 @@ from briggs.gateway.calls import Gateway
 from briggs.settings import AlertSettings, Settings
 from briggs.storage import Store
 from briggs.types.alerts import AlertState, Delivery
+from briggs.types.background import logging_errors
 from briggs.types.completions import create_id, current_time_us
 from briggs.types.errors import BriggsError
 from briggs.types.peers import Alone, Peers
@@ -92,12 +93,10 @@ class Alerts:
 
     async def _run(self) -> None:
         while True:
-            try:
+            with logging_errors(
+                waiting="alerts cannot be checked", failed="Alerts could not be checked"
+            ):
                 await self._go_on()
-            except BriggsError as error:
-                logger.warning("alerts cannot be checked: %s", error)
-            except Exception:
-                logger.exception("Alerts could not be checked. This is a defect of Briggs")
             await asyncio.sleep(EVERY_S)
 
     async def _go_on(self) -> None:

@@ -23,6 +23,7 @@ from briggs.gateway.calls import Gateway
 from briggs.gateway.models import resolve
 from briggs.settings import DriftSettings
 from briggs.storage import Query, Store
+from briggs.types.background import logging_errors
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import DRIFT_TAG, OWN_TAGS, Completion, current_time_us
 from briggs.types.drift import (
@@ -149,13 +150,11 @@ class DriftWatching:
 
     async def _run(self) -> None:
         while True:
-            try:
+            with logging_errors(
+                waiting="drift cannot be watched", failed="Drift could not be watched"
+            ):
                 if self._peers.is_keeper:
                     await self._go_on()
-            except BriggsError as error:
-                logger.warning("drift cannot be watched: %s", error)
-            except Exception:
-                logger.exception("Drift could not be watched. This is a defect of Briggs")
             await asyncio.sleep(TICK_S)
 
     async def _go_on(self) -> None:

@@ -14,9 +14,9 @@ from briggs.evals.prompt_versions import DISTANCE_MAX, NearVersion, find_nearest
 from briggs.evals.prompts import hash_text, read_system
 from briggs.storage import Query, Store
 from briggs.storage.prompts import SortedCall
+from briggs.types.background import logging_errors
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
-from briggs.types.errors import BriggsError
 from briggs.types.peers import Alone, Peers
 from briggs.types.prompts import PromptPlace, PromptVersion
 
@@ -66,13 +66,12 @@ class PromptSorting:
 
     async def _run(self) -> None:
         while True:
-            try:
+            with logging_errors(
+                waiting="calls cannot be sorted by prompts",
+                failed="Calls could not be sorted by prompts",
+            ):
                 if self._peers.is_keeper:
                     await self._go_on()
-            except BriggsError as error:
-                logger.warning("calls cannot be sorted by prompts: %s", error)
-            except Exception:
-                logger.exception("Calls could not be sorted by prompts. This is a defect of Briggs")
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), EVERY_S)

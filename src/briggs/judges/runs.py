@@ -17,6 +17,7 @@ from briggs.judges.judges import check_budget, find_task_of, find_version
 from briggs.judges.ranking import Ranked, find_ranking_judge, rank_queue
 from briggs.storage import Query, Store
 from briggs.storage.feedback_matches import PLACES, find_place
+from briggs.types.background import logging_errors
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import JUDGE_TAG, OWN_TAGS, Completion, current_time_us
 from briggs.types.errors import (
@@ -275,17 +276,13 @@ class Judging:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
-            try:
+            with logging_errors(waiting="judges cannot go on", failed="Judges could not go on"):
                 await self._go_on()
                 for judge in await self._store.judges.list_watching():
                     if self._peers.is_keeper:
                         await self._look_or_warn(judge)
                 if self._peers.is_keeper:
                     await self._rank_all()
-            except BriggsError as error:
-                logger.warning("judges cannot go on: %s", error)
-            except Exception:
-                logger.exception("Judges could not go on. This is a defect of Briggs")
 
     async def _look_or_warn(self, judge: Judge) -> None:
         key = (judge.organization_id, judge.id)

@@ -21,8 +21,9 @@ from briggs.settings import LakeSettings, Settings
 from briggs.storage import Store
 from briggs.storage.folders import hold
 from briggs.storage.reading import name_catalog
+from briggs.types.background import logging_errors
 from briggs.types.completions import Completion, current_time_us
-from briggs.types.errors import BriggsError, Conflict, LakeUnavailable
+from briggs.types.errors import Conflict, LakeUnavailable
 from briggs.types.lake import LakeQuery
 from briggs.types.peers import Peers
 from briggs.types.retention import Term
@@ -291,15 +292,12 @@ class Lake:
 
     async def _run(self) -> None:
         while not await self._stops_within(TICK_S):
-            try:
+            with (
+                logging_errors(waiting="the lake waits", failed="The lake could not be written"),
+                suppress(Conflict),
+            ):
                 if self._peers.is_keeper:
                     await self._go_on()
-            except Conflict:
-                continue
-            except BriggsError as error:
-                logger.warning("the lake waits: %s", error)
-            except Exception:
-                logger.exception("The lake could not be written. This is a defect of Briggs")
 
     async def _stops_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
