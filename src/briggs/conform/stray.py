@@ -20,8 +20,8 @@ def restore_stray(
 ) -> None:
     """Move the text of a choice to the `content` of its message or delta, called `name`.
 
-    A message in place of a delta is used as the delta, and the reverse. `is_said` returns whether
-    a text only repeats what has already come.
+    A content that came in parts is joined first. A message in place of a delta is used as the
+    delta, and the reverse. `is_said` returns whether a text only repeats what has already come.
     """
     rule = "S13" if name == "delta" else "E5"
     given = choice.get(name)

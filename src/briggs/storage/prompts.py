@@ -144,18 +144,8 @@ def forget(connection: Connection, *, of: Sequence[Completion]) -> None:
     organization_id = of[0].organization_id
     ours = prompts.c.organization_id == organization_id
     ids = connection.scalars(select(prompts.c.id).where(ours)).all()
-    keys = [
-        {
-            "organization": organization_id,
-            "prompt": prompt_id,
-            "begun": each.created_at,
-            "completion": each.id,
-        }
-        for prompt_id in ids
-        for each in of
-    ]
-    if keys:
-        connection.execute(_FORGET, keys)
+    calls = [(each.created_at, each.id) for each in of]
+    _forget(connection, calls, prompt_ids=ids, organization_id=organization_id)
 
 
 def _find(connection: Connection, named: str, *, organization_id: str) -> NamedPrompt | None:
@@ -267,22 +257,35 @@ def _sort(
         if each.place.prompt_id in known and each.completion_id in kept
     ]  # fmt: skip
     if values:
-        keys = [
-            {
-                "organization": organization_id,
-                "prompt": prompt_id,
-                "begun": each.created_at,
-                "completion": each.completion_id,
-            }
-            for each in found
-            for prompt_id in known
-        ]
         # A call has one version, and it may have had another one before.
-        connection.execute(_FORGET, keys)
+        calls = [(each.created_at, each.completion_id) for each in found]
+        _forget(connection, calls, prompt_ids=known, organization_id=organization_id)
         database_of(connection).insert_missing(connection, prompt_completions, values)
     connection.execute(
         update(prompts).where(ours, prompts.c.sorted_to < sorted_to).values(sorted_to=sorted_to)
     )
+
+
+def _forget(
+    connection: Connection,
+    calls: Sequence[tuple[int, str]],
+    *,
+    prompt_ids: Collection[str],
+    organization_id: str,
+) -> None:
+    """Take calls, by their time and id, out of prompts."""
+    keys = [
+        {
+            "organization": organization_id,
+            "prompt": prompt_id,
+            "begun": created_at,
+            "completion": completion_id,
+        }
+        for prompt_id in prompt_ids
+        for created_at, completion_id in calls
+    ]
+    if keys:
+        connection.execute(_FORGET, keys)
 
 
 _FORGET = prompt_completions.delete().where(
