@@ -21,7 +21,6 @@ from pathlib import Path
 
 from bench.store import cpu_s, create_bodies
 from briggs.lake.archive import Archiver
-from briggs.lake.files import DAY_US
 from briggs.lake.queries import answer
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse
@@ -29,6 +28,7 @@ from briggs.storage import Store
 from briggs.storage.reading import name_catalog
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.lake import LakeQuery
+from briggs.types.limits import DAY_US
 
 ASKED = 5
 MODELS = ("gpt-4o", "gpt-4o-mini", "claude", "gemini", "llama")

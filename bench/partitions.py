@@ -23,8 +23,8 @@ from tests.postgres import Postgres
 
 from briggs.storage import Query, Store
 from briggs.storage.bodies import Bodies
-from briggs.storage.forgetting import DAY_US
 from briggs.types.completions import create_first_id
+from briggs.types.limits import DAY_US
 
 NOW = time.time_ns() // 1000 // DAY_US * DAY_US
 BODY = json.dumps({"model": "m", "messages": random.Random(1).randbytes(900).hex()}).encode()

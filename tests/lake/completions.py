@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from briggs.lake.files import DAY_US
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse
 from briggs.storage.reading import name_catalog
 from briggs.types.completions import Completion
 from briggs.types.lake import LakeQuery
+from briggs.types.limits import DAY_US
 
 FIRST_DAY = 20_000
 """2024-10-04, counted from 1970."""

@@ -13,13 +13,15 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from briggs.lake.columns import digest
-from briggs.lake.files import DAY_US, FileWriter, read_file
+from briggs.lake.files import FileWriter, read_file
 from briggs.lake.reading import has_any, list_ids
 from briggs.lake.warehouse import Warehouse, explain
 from briggs.storage import Store
+from briggs.storage.batches import cut
 from briggs.storage.lake import OldCompletion
 from briggs.types.completions import Completion
 from briggs.types.lake import LakeDeletion, LakeQuery
+from briggs.types.limits import DAY_US
 from briggs.types.record_columns import fit
 
 if TYPE_CHECKING:
@@ -140,7 +142,12 @@ class Archiver:
             for begin in range(0, len(batch), LOOKED_UP):
                 some = batch[begin : begin + LOOKED_UP]
                 missing = await self._find_missing(table, some, organization_id=organization_id)
-                for part in _cut(missing):
+                for part in cut(
+                    missing,
+                    bytes_of=lambda each: each.bytes,
+                    bytes_max=READ_BYTES,
+                    rows_max=READ_AT_ONCE,
+                ):
                     read = await self._store.completions.retrieve_many(
                         [each.id for each in part], organization_id=organization_id
                     )
@@ -261,19 +268,6 @@ class Archiver:
         summary = {"briggs.deleted": str(deleted)}
         self._warehouse.commit(table, added=added, removed=[file], summary=summary)
         return deleted
-
-
-def _cut(of: Sequence[OldCompletion]) -> Sequence[Sequence[OldCompletion]]:
-    """Completions in parts that are small enough to be read at once."""
-    parts: list[list[OldCompletion]] = []
-    size = 0
-    for each in of:
-        if not parts or len(parts[-1]) >= READ_AT_ONCE or size + each.bytes > READ_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(each)
-        size += each.bytes
-    return parts
 
 
 def _span(some: Sequence[OldCompletion], *, organization_id: str) -> LakeQuery:

@@ -22,7 +22,6 @@ GROUP_ROWS = 2_000
 READ_ROWS = 20
 """How many rows are read at once. Each may have bodies of many megabytes."""
 
-DAY_US = 86_400_000_000
 
 _TIMES = [column.name for column in COLUMNS if column.kind == "time"]
 

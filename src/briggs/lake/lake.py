@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from briggs.lake.archive import Archived, Archiver
-from briggs.lake.files import DAY_US
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse, count_rows, explain, find_newest
 from briggs.record.retention import list_terms
@@ -25,6 +24,7 @@ from briggs.types.background import logging_errors
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import Conflict, LakeUnavailable
 from briggs.types.lake import LakeQuery
+from briggs.types.limits import DAY_US
 from briggs.types.peers import Peers
 from briggs.types.retention import Term
 

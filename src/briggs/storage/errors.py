@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from briggs.types.errors import BriggsError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from briggs.types.errors import BriggsError, StoreUnavailable
 
 
 class StoreError(BriggsError):
@@ -29,3 +32,14 @@ class NotRecorded(StoreError):
 
 class Busy(Exception):
     """Somebody else holds what some work in an idle moment needs. It is tried again later."""
+
+
+@contextmanager
+def needing_driver() -> Iterator[None]:
+    """Say how to install what PostgreSQL needs, if it cannot be imported."""
+    try:
+        yield
+    except ImportError as error:
+        raise StoreUnavailable(
+            "PostgreSQL needs its driver, which is not installed: pip install 'briggs[postgres]'"
+        ) from error

@@ -46,11 +46,11 @@ from briggs.storage.pieces import list_users
 from briggs.storage.records import decode_head, list_heads
 from briggs.storage.tables import backfills, completions, feedback_queue, organizations
 from briggs.types.completions import create_first_id, current_time_us
+from briggs.types.limits import DAY_US
 from briggs.types.retention import Term
 
 logger = logging.getLogger(__name__)
 
-DAY_US = 86_400_000_000
 PARTITIONS_A_TERM = 16
 """A term has about so many partitions. Each costs a statement that reads all of them some time."""
 DAYS_MIN = 2

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, exists, func, select, tuple_
+from sqlalchemy import Connection, delete, exists, select, tuple_
 
 from briggs.storage import lake_deletions, rows
 from briggs.storage.access import Access
+from briggs.storage.batches import cut
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import select_many
 from briggs.storage.deletion import delete_completions
 from briggs.storage.pieces import find_pieces
-from briggs.storage.records import SELECT, decode
+from briggs.storage.records import BODY_BYTES, SELECT, decode
 from briggs.storage.tables import completions, feedback_completions
 from briggs.storage.tables import lake_deletions as deletions_table
 from briggs.types.completions import Completion
@@ -82,7 +83,9 @@ class LakeRecords:
         One that has changed since leaves the lake. One that was graded since stays.
         """
         deleted = changed = 0
-        for some in _in_steps(of):
+        for some in cut(
+            of, bytes_of=lambda each: each.bytes, bytes_max=TAKEN_BYTES, rows_max=TAKEN_AT_ONCE
+        ):
             taken = await self._access.act(
                 lambda connection, some=some: _take_out(  # type: ignore[misc]
                     connection,
@@ -139,7 +142,7 @@ def _list_old(
     limit: int,
 ) -> list[OldCompletion]:
     statement = (
-        select(_COLUMNS.created_at, _COLUMNS.id, _SIZE, _IS_GRADED)
+        select(_COLUMNS.created_at, _COLUMNS.id, BODY_BYTES, _IS_GRADED)
         .where(
             _COLUMNS.organization_id == organization_id,
             _COLUMNS.created_at >= after[0],
@@ -156,18 +159,6 @@ def _list_old(
 def _list_deleting(connection: Connection) -> Sequence[str]:
     statement = select(deletions_table.c.organization_id).distinct()
     return connection.scalars(statement).all()
-
-
-def _in_steps(of: Sequence[OldCompletion]) -> Sequence[Sequence[OldCompletion]]:
-    steps: list[list[OldCompletion]] = []
-    size = TAKEN_BYTES
-    for each in of:
-        if size >= TAKEN_BYTES or len(steps[-1]) >= TAKEN_AT_ONCE:
-            steps.append([])
-            size = 0
-        steps[-1].append(each)
-        size += each.bytes
-    return steps
 
 
 def _take_out(
@@ -191,11 +182,6 @@ def _take_out(
 
 
 _COLUMNS = completions.c
-_SIZE = (
-    func.length(_COLUMNS.request)
-    + func.coalesce(func.length(_COLUMNS.response), 0)
-    + func.coalesce(func.length(_COLUMNS.received), 0)
-)
 _IS_GRADED = exists().where(
     feedback_completions.c.organization_id == _COLUMNS.organization_id,
     feedback_completions.c.completion_id == _COLUMNS.id,

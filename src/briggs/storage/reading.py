@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from briggs.storage.errors import needing_driver
 from briggs.storage.sqlite.reading import SqliteReader
 from briggs.storage.verify import RecordReader
-from briggs.types.errors import StoreUnavailable
 
 
 @contextmanager
@@ -40,10 +40,6 @@ def name_catalog(folder: Path, *, address: str | None = None, password: str | No
 
 
 def _open_postgres(address: str, password: str | None) -> RecordReader:
-    try:
+    with needing_driver():
         from briggs.storage.postgres.reading import PostgresReader
-    except ImportError as error:
-        raise StoreUnavailable(
-            "PostgreSQL needs its driver, which is not installed: pip install 'briggs[postgres]'"
-        ) from error
     return PostgresReader(address, password=password)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
 
 from briggs.storage import rollups
 from briggs.storage.bodies import RAW, ZSTD
@@ -141,6 +141,13 @@ SELECT = select(
     completions.c.encoding,
     *(completions.c[name] for name in _BODIES),
 )
+
+BODY_BYTES = (
+    func.length(completions.c.request)
+    + func.coalesce(func.length(completions.c.response), 0)
+    + func.coalesce(func.length(completions.c.received), 0)
+)
+"""How many bytes are stored of a completion's bodies."""
 
 # Only its client knows whether a reported call still runs.
 _ANSWERED_HERE = completions.c.source == "gateway"

@@ -22,7 +22,7 @@ from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.forgetting import Forgetting, has_ended, is_left
-from briggs.storage.records import SELECT_HEADS, decode_head
+from briggs.storage.records import BODY_BYTES, SELECT_HEADS, decode_head
 from briggs.storage.tables import completion_tags, completions, organizations
 from briggs.types.completions import current_time_us
 from briggs.types.retention import Term
@@ -242,11 +242,6 @@ def _counter(sweep: _Sweep, *, now_us: int) -> Any:
 
 
 _COLUMNS = completions.c
-_SIZE = (
-    func.length(_COLUMNS.request)
-    + func.coalesce(func.length(_COLUMNS.response), 0)
-    + func.coalesce(func.length(_COLUMNS.received), 0)
-)
 
 
 def _select_old(
@@ -258,7 +253,7 @@ def _select_old(
     if term.what == "bodies":
         is_due = and_(is_due, _COLUMNS.bodies_deleted_at.is_(None))
     statement = select(
-        _COLUMNS.id, _COLUMNS.created_at, _SIZE.label("size"), is_due.label("is_due")
+        _COLUMNS.id, _COLUMNS.created_at, BODY_BYTES.label("size"), is_due.label("is_due")
     )
     created_at, id, owner = _COLUMNS.created_at, _COLUMNS.id, _COLUMNS.organization_id
     if term.tag is not None:

@@ -25,6 +25,7 @@ from briggs.storage.database import Database, Durability, OwnNode
 from briggs.storage.datasets import Datasets
 from briggs.storage.drift import Drift
 from briggs.storage.erasure import Erasure
+from briggs.storage.errors import needing_driver
 from briggs.storage.eval_runs import EvalRunStore
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_fill import QueueFill
@@ -568,12 +569,8 @@ def _bring_home_left(folder: Path, *, database: Database, bodies: Bodies) -> Non
 def _open_postgres(
     folder: Path, *, address: str, password: str | None, durability: Durability, is_shared: bool
 ) -> Database:
-    try:
+    with needing_driver():
         from briggs.storage.postgres.database import PostgresDatabase
-    except ImportError as error:
-        raise StoreUnavailable(
-            "PostgreSQL needs its driver, which is not installed: pip install 'briggs[postgres]'"
-        ) from error
     return PostgresDatabase(
         folder,
         address=address,

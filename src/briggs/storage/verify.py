@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Connection,
     Row,
     Select,
@@ -25,12 +25,13 @@ from sqlalchemy.exc import DBAPIError
 from zstandard import ZstdError
 
 from briggs.storage import indexes, rollups
+from briggs.storage.batches import cut
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.completions import select_many
 from briggs.storage.forgetting import find_forgotten
 from briggs.storage.functions import by_key
 from briggs.storage.pieces import find_pieces, list_hashes, read_references
-from briggs.storage.records import SELECT, decode
+from briggs.storage.records import BODY_BYTES, SELECT, decode
 from briggs.storage.recounts import find_miscounts
 from briggs.storage.rows import decode as decode_row
 from briggs.storage.tables import (
@@ -182,20 +183,11 @@ class _Organization:
 
     def _cut(self, ids: Sequence[str]) -> Iterator[Sequence[str]]:
         """A page of ids in parts whose stored bodies fit into memory."""
-        columns = completions.c
-        size: ColumnElement[Any] = func.length(columns.request)
-        for body in (columns.response, columns.received):
-            size += func.coalesce(func.length(body), 0)
-        statement = select_many(select(columns.id, size), ids=ids, organization_id=self._id)
-        part: list[str] = []
-        total = 0
-        for id, bytes in self._connection.execute(statement).all():
-            if part and total + bytes > BYTES_AT_ONCE:
-                yield part
-                part, total = [], 0
-            part.append(id)
-            total += bytes
-        yield part
+        sizes = select(completions.c.id, BODY_BYTES)
+        statement = select_many(sizes, ids=ids, organization_id=self._id)
+        rows = self._connection.execute(statement).all()
+        for part in cut(rows, bytes_of=itemgetter(1), bytes_max=BYTES_AT_ONCE):
+            yield [id for id, _ in part]
 
     def _read_completions(self, ids: Sequence[str]) -> Iterator[Damage]:
         statement = SELECT.add_columns(completions.c.owner)

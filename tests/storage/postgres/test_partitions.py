@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from briggs.storage import Query, Store, forgetting
-from briggs.storage.forgetting import AHEAD, DAY_US, make_partitions
+from briggs.storage.forgetting import AHEAD, make_partitions
 from briggs.storage.migrations import migrate
 from briggs.storage.postgres.database import PostgresDatabase
 from briggs.storage.reading import open_reader
@@ -29,6 +29,7 @@ from briggs.storage.tables import (
 )
 from briggs.storage.verify import verify
 from briggs.types.completions import Completion, create_first_id, current_time_us
+from briggs.types.limits import DAY_US
 from briggs.types.retention import Term
 from tests.storage.conftest import OpenStore, read_rows, until
 from tests.storage.histories import create_history
