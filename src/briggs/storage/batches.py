@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,3 +27,9 @@ def cut(
         size += bytes
     if part:
         yield part
+
+
+def split(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Rows in order, in parts of so many."""
+    for begin in range(0, len(rows), size):
+        yield rows[begin : begin + size]

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from briggs.storage import copied_from, tables
+from briggs.storage.batches import split
 from briggs.storage.database import Database
 from briggs.storage.errors import StoreError, StoreTooNew
 from briggs.storage.functions import by_key
@@ -272,7 +273,7 @@ class _Copy:
         statement = _by_key(select(*table.primary_key), table)
         present = {
             tuple(row)
-            for some in _in_parts(keys)
+            for some in split(keys, KEYS_AT_ONCE)
             for row in self._target.writer.execute(statement.where(_has_key(table, some)))
         }
         return [row for row, key in zip(rows, keys, strict=True) if key not in present]
@@ -394,11 +395,6 @@ def _pages(connection: Connection, table: Table) -> Iterator[list[RowKey]]:
         next_page = page.where(tuple_(*columns) > tuple_(*last))
 
 
-def _in_parts(keys: Sequence[RowKey]) -> Iterator[Sequence[RowKey]]:
-    for begin in range(0, len(keys), KEYS_AT_ONCE):
-        yield keys[begin : begin + KEYS_AT_ONCE]
-
-
 def _count(connection: Connection, table: Table) -> int:
     return connection.scalar(select(func.count()).select_from(table)) or 0
 
@@ -469,13 +465,9 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _address(place: str) -> str | None:
-    return place if is_address(place) else None
-
-
-def is_address(place: str) -> bool:
-    """Whether this names a PostgreSQL database, and not a folder."""
-    return place.startswith(("postgresql://", "postgres://"))
+    """What names a PostgreSQL database, and not a folder."""
+    return place if place.startswith(("postgresql://", "postgres://")) else None
 
 
 def _locate(place: str) -> str:
-    return place if is_address(place) else str(Path(place).resolve())
+    return _address(place) or str(Path(place).resolve())

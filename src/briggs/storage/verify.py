@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from zstandard import ZstdError
 
 from briggs.storage import indexes, rollups
-from briggs.storage.batches import cut
+from briggs.storage.batches import cut, split
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.completions import select_many
 from briggs.storage.forgetting import find_forgotten
@@ -222,7 +222,7 @@ class _Organization:
             wanted = {self._as_stored(table, row[1:]) for row in rows}
             columns = [*table.primary_key][1:]
             found: set[tuple[Any, ...]] = set()
-            for some in _in_parts(sorted(wanted)):
+            for some in split(sorted(wanted), PAGE_ROWS):
                 statement = select(*columns).where(
                     table.c.organization_id == self._id, tuple_(*columns).in_(some)
                 )
@@ -275,7 +275,7 @@ class _Organization:
         ours = select(*columns).where(table.c.organization_id == self._id)
         return [
             tuple(row)
-            for some in _in_parts(keys)
+            for some in split(keys, PAGE_ROWS)
             for row in self._connection.execute(ours.where(tuple_(*columns).in_(some)))
         ]
 
@@ -527,11 +527,6 @@ def _explain(error: BaseException) -> str:
 
 def _show_row(row: Iterable[Any]) -> str:
     return "(" + ", ".join(map(repr, row)) + ")"
-
-
-def _in_parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for begin in range(0, len(rows), PAGE_ROWS):
-        yield rows[begin : begin + PAGE_ROWS]
 
 
 _FRAMES: tuple[Column[Any], ...] = (dataset_samples.c.sample, test_runs.c.report)

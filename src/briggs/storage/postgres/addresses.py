@@ -9,7 +9,6 @@ from sqlalchemy.exc import ArgumentError
 
 from briggs.types.errors import StoreUnavailable
 
-SCHEMES = ("postgresql://", "postgres://")
 HOSTS_MAX = 16
 
 _SEVERAL = re.compile(r"(?P<begin>[a-z]+://(?:[^/?#]*@)?)(?P<hosts>[^/?#@]*,[^/?#@]*)(?P<end>.*)")
