@@ -23,6 +23,7 @@ from briggs.cli.arguments.options import (
     form_options,
     id_argument,
     offset_option,
+    order_option,
     page_options,
     task_option,
 )
@@ -516,12 +517,9 @@ def download(
 @click.option(
     "--to", "created_to", type=Moment("to"), metavar="TIME", help="Only those before then."
 )
-@click.option(
-    "--order",
-    type=click.Choice(["oldest", "newest", "low-logprob", "random", "informative"]),
-    metavar="ORDER",
-    help="Which come first: oldest, newest, random, low-logprob: the answers that the model was "
-    "least sure of, or informative: those of which a judge is unsure.  [default: the task's]",
+@order_option(
+    "Which come first: oldest, newest, random, low-logprob: the answers that the model was least "
+    "sure of, or informative: those of which a judge is unsure.  [default: the task's]"
 )
 @click.option(
     "--sample",
@@ -540,7 +538,6 @@ def download(
 def grade(
     task: str,
     reviewer: str | None,
-    order: str | None,
     limit: int | None,
     logprobs: bool,
     piped: bool,
@@ -568,7 +565,6 @@ def grade(
     from briggs.cli.grading.round import Round
     from briggs.client import AsyncClient
 
-    wish["order"] = order and order.replace("-", "_")
     filters = cast("QueueFilters", {n: value for n, value in wish.items() if value is not None})
     # A closed window and a kill end the grading as Ctrl-C does: the completion at hand goes back
     # to the queue.

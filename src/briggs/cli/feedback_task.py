@@ -17,6 +17,7 @@ from briggs.cli.arguments.options import (
     csv_option,
     form_options,
     id_argument,
+    order_option,
     page_options,
 )
 from briggs.cli.groups import Group
@@ -34,13 +35,9 @@ R = TypeVar("R")
 def rule_options(command: Callable[..., R]) -> Callable[..., R]:
     """Give a command `--order`, `--reviewers`, `--blind` and `--hide-model`."""
     for option in (
-        click.option(
-            "--order",
-            type=click.Choice(["oldest", "newest", "low-logprob", "random", "informative"]),
-            callback=lambda _, __, order: order and order.replace("-", "_"),
-            metavar="ORDER",
-            help="Which are graded first; informative: those of which a judge is unsure, mixed "
-            "with a random fifth.  [default: oldest]",
+        order_option(
+            "Which are graded first; informative: those of which a judge is unsure, mixed with a "
+            "random fifth.  [default: oldest]"
         ),
         click.option(
             "--hide-model/--show-model",

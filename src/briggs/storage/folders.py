@@ -96,10 +96,11 @@ def hold(folder: Path, name: str, *, refusal: str) -> Iterator[None]:
     """Let no other process be in this block. Raises `Conflict` with the text `refusal`."""
     descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(refusal) from None
         yield
-    except BlockingIOError:
-        raise Conflict(refusal) from None
     finally:
         os.close(descriptor)
 

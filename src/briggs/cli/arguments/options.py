@@ -186,3 +186,14 @@ async def leave_out(items: AsyncIterator[Item], count: int) -> AsyncIterator[Ite
             count -= 1
         else:
             yield item
+
+
+def order_option(help: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Add `--order` to a command, which gets the order as the API names it."""
+    return click.option(
+        "--order",
+        type=click.Choice(["oldest", "newest", "low-logprob", "random", "informative"]),
+        callback=lambda _, __, order: order and order.replace("-", "_"),
+        metavar="ORDER",
+        help=help,
+    )

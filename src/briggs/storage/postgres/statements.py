@@ -42,8 +42,12 @@ def insert_records(
     written = [_convert(row) for row in rows]
     settled = [row for row in written if row[_STATUS] != "started"]
     are_new = new or [False] * len(rows)
-    begun = [row for row, is_new in zip(written, are_new, strict=True) if not is_new]
-    if begun := [row for row in begun if row[_STATUS] != "started"]:
+    begun = [
+        row
+        for row, is_new in zip(written, are_new, strict=True)
+        if not is_new and row[_STATUS] != "started"
+    ]
+    if begun:
         _take_started(connection, begun)
     started = [row for row in written if row[_STATUS] == "started"]
     if started:
