@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from briggs import Client
 from tests.alerts.test_alerts import ENVIRONMENT
 from tests.alerts.test_webhooks import Receiver
 from tests.api.test_limits import steady
@@ -24,14 +25,34 @@ TIMEOUT_S = 3
 KEYS = "/v1/organization/admin_api_keys"
 
 
+class Doled:
+    """An upstream that answers as many calls as it is given leave for."""
+
+    def __init__(self) -> None:
+        self._leave = threading.Semaphore(0)
+
+    def __call__(self, handler: Any, seen: Any) -> None:
+        assert self._leave.acquire(timeout=60)
+        ok(handler, seen)
+
+    def give(self, calls: int) -> None:
+        """Let so many more calls be answered."""
+        self._leave.release(calls)
+
+
 @pytest.fixture(scope="module")
 def gate() -> Gate:
     return Gate()
 
 
 @pytest.fixture(scope="module")
-def upstream(gate: Gate) -> Iterator[Upstream]:
-    upstream = Upstream({"ok": ok, "gate": gate, "steady": steady})
+def doled() -> Doled:
+    return Doled()
+
+
+@pytest.fixture(scope="module")
+def upstream(gate: Gate, doled: Doled) -> Iterator[Upstream]:
+    upstream = Upstream({"ok": ok, "gate": gate, "steady": steady, "doled": doled})
     yield upstream
     upstream.close()
 
@@ -225,6 +246,48 @@ def test_a_node_that_was_frozen(
     assert look(f"id = '{id}'") == [["finished", "", id]]
     assert ask(frozen, "go on").status == 200
     assert frozen.stop() == 0
+
+
+def test_a_keeper_that_was_frozen(
+    two: tuple[Server, Server], doled: Doled, upstream: Upstream, look: Look
+) -> None:
+    """Another one goes on with its work. When it is back, it asks nothing, and what it had asked
+    by then is used.
+    """
+    [frozen] = [each for each in two if is_keeper(each)]
+    [other] = [each for each in two if each is not frozen]
+    with Client(other.url, other.key) as client:
+        client.datasets.create("sums", [{"input": f"{n}?", "target": f"{n}?"} for n in range(12)])
+        doled.give(4)
+        # An answer of another run, or of another process, is not used instead of asking.
+        run = client.eval_runs.create(
+            "sums", ["doled/m"], [{"kind": "exact"}], concurrency=2, fresh=True
+        )
+        wait_until(lambda: count_asked(upstream) == 6)
+        frozen.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_keeper(other))
+        doled.give(100)
+        over = list(client.eval_runs.watch(run.id))[-1]
+        # What was being asked then is not asked again: its answer may still come.
+        assert (over.status, over.answered, over.failed) == ("finished", 10, 2)
+        frozen.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: len(look("status = 'finished' AND model = 'doled/m'")) == 12)
+        wait_until(lambda: read_nodes(frozen)["alive"] == 2)
+        client.eval_runs.resume(run.id)
+        over = list(client.eval_runs.watch(run.id))[-1]
+        assert (over.status, over.answered, over.failed) == ("finished", 12, 0)
+    assert count_asked(upstream) == 12
+    assert is_keeper(other) and not is_keeper(frozen)
+
+
+def count_asked(upstream: Upstream) -> int:
+    return sum(each.path.startswith("/doled/") for each in [*upstream.seen])
+
+
+def is_keeper(server: Server) -> bool:
+    """Whether a server takes itself for the keeper."""
+    nodes = read_nodes(server)
+    return bool(nodes["keeper"] == nodes["id"])
 
 
 def test_a_node_that_is_killed(

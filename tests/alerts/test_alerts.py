@@ -29,6 +29,7 @@ from briggs.types.errors import StoreUnavailable
 from tests.alerts.test_mail import Sink, find_port
 from tests.alerts.test_webhooks import Receiver
 from tests.processes import Server, Upstream, create_response, run_server
+from tests.storage.conftest import until
 from tests.storage.records import finished
 from tests.web.visitor import Visitor
 
@@ -350,6 +351,7 @@ async def test_a_record_that_is_away_is_no_defect(caplog: pytest.LogCaptureFixtu
     alerts = Alerts(gateway, store=store)
     await alerts.start()
     await asked.wait()
+    await until(lambda: bool(caplog.messages))
     await alerts.close()
     assert caplog.messages == ["alerts cannot be checked: the record cannot be read: it is away"]
     assert "Traceback" not in caplog.text

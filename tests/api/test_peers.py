@@ -15,6 +15,7 @@ class Pair:
 
     def __init__(self, other: Pair | None = None) -> None:
         self.is_keeper = other is None
+        self.term = int(self.is_keeper)
         self.handlers: dict[str, Handler] = {}
         self.other = other or Pair(self)
 

@@ -23,6 +23,7 @@ from briggs.drift.watches import DriftWatching
 from briggs.types.errors import StoreUnavailable
 from tests.cli.running import RunningServer, run
 from tests.processes import Seen, Server, Upstream, create_response, run_server
+from tests.storage.conftest import until
 
 TARGET = "noisy/m-1"
 WINDOW = 8
@@ -112,8 +113,8 @@ def test_a_change_is_found_once(client: Client, server: Server, noisy: Noisy) ->
     assert client.drift.list_changes(TARGET) == [change]
     rounds = client.drift.list_rounds(TARGET, limit=100)
     assert len(rounds) >= 3 * WINDOW and all(each.failures == 0 for each in rounds)
-    [until] = [at for at, each in enumerate(rounds) if each.at == change.until_at]
-    assert abs(until - (2 * WINDOW + 4)) <= 2
+    [place] = [at for at, each in enumerate(rounds) if each.at == change.until_at]
+    assert abs(place - (2 * WINDOW + 4)) <= 2
     call = server.retrieve(rounds[0].completion_ids[0], "request")
     assert call["briggs"]["tags"] == ["drift"]
     log = (server.data.parent / "data.log").read_text()
@@ -249,6 +250,7 @@ async def test_a_record_that_is_away_is_no_defect(caplog: pytest.LogCaptureFixtu
     watching = DriftWatching(gateway, store=store)
     await watching.start()
     await asked.wait()
+    await until(lambda: bool(caplog.messages))
     await watching.close()
     assert caplog.messages == ["drift cannot be watched: the record cannot be read: it is away"]
     assert "Traceback" not in caplog.text

@@ -36,8 +36,15 @@ class Linked:
 
     def __init__(self, *, is_keeper: bool) -> None:
         self.is_keeper = is_keeper
+        self.store: Store | None = None
         self.other: Linked | None = None
         self.handlers: dict[str, Handler] = {}
+
+    @property
+    def term(self) -> int:
+        # What belongs to another term is not written.
+        nodes = None if self.store is None else self.store.nodes
+        return (1 if nodes is None else nodes.term) if self.is_keeper else 0
 
     def describe(self) -> Mapping[str, Mapping[str, int | str]]:
         return {"workers": {"running": 2}}
@@ -55,6 +62,7 @@ class Linked:
 
 def open_runs(store: Store, peers: Linked) -> EvalRuns:
     """Runs that ask nothing, so that they need neither a gateway nor judges."""
+    peers.store = store
     gateway = SimpleNamespace(running=SimpleNamespace(limits=SimpleNamespace(shutdown_timeout_s=5)))
     nothing = cast(Any, None)
     return EvalRuns(cast(Any, gateway), store=store, keys=Keys(store), judging=nothing, peers=peers)

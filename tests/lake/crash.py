@@ -67,7 +67,7 @@ def patch(step: str) -> None:
         case "expired":
             kill_after(warehouse.Warehouse, "expire")
         case "swept":
-            kill_after(warehouse.Warehouse, "sweep")
+            kill_after(warehouse.Warehouse, "delete_files")
         case _:
             raise ValueError(step)
 

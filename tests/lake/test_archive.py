@@ -18,6 +18,7 @@ from briggs.lake.warehouse import Warehouse
 from briggs.storage import Query, Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import LakeUnavailable
+from briggs.types.keeping import TermOver, working_in
 from briggs.types.lake import LakeQuery
 from tests.lake.completions import PER_DAY, create, create_all, open_warehouse, read_all
 from tests.lake.crash import ARCHIVING, DELETING, FORGOTTEN
@@ -72,6 +73,26 @@ def read_bytes(folder: Path) -> bytes:
             with file as opened:
                 found += [repr(record).encode() for record in opened]
     return b"\n".join(found)
+
+
+def list_files(folder: Path) -> list[Path]:
+    return sorted((folder / "lake").rglob("*"))
+
+
+async def test_who_is_not_the_keeper_any_more(
+    store: Store, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    """It commits nothing, deletes nothing, and leaves no file behind."""
+    await fill(store, *create_all())
+    archiver = Archiver(warehouse, store, moves=True)
+    await archive(archiver)
+    files = list_files(tmp_path)
+    await fill(store, create(PER_DAY, day=0))
+    await store.lake.demand(EVERYTHING)
+    for work in (archive(archiver), archiver.delete()):
+        with working_in(0), pytest.raises(TermOver):
+            await work
+    assert list_files(tmp_path) == files
 
 
 async def test_a_copy_goes_to_the_lake_once(store: Store, warehouse: Warehouse) -> None:
@@ -234,7 +255,7 @@ async def check_killed(folder: Path, step: str) -> None:
         assert FORGOTTEN.encode() not in read_bytes(folder / "lake"), step
     table = warehouse.open()
     warehouse.expire(table)
-    warehouse.sweep(table)
+    warehouse.delete_files(table, warehouse.list_unreachable(table))
     left = list((folder / "lake").rglob("*.parquet"))
     assert len(left) == len(warehouse.list_files(table)), "no file is left behind"
     warehouse.close()

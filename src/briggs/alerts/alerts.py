@@ -19,6 +19,7 @@ from briggs.types.alerts import AlertState, Delivery
 from briggs.types.background import logging_errors
 from briggs.types.completions import create_id, current_time_us
 from briggs.types.errors import BriggsError
+from briggs.types.keeping import Keeping, find_term
 from briggs.types.peers import Alone, Peers
 from briggs.types.times import iso
 
@@ -46,8 +47,9 @@ class Alerts:
         self._store = store
         self._peers = peers or Alone()
         self._peers.handle(UNRECORDED, lambda _: b"%d" % self._count_unrecorded())
-        self._watches = False
-        """Whether this process measured them the last time, and not only read what is stored."""
+        self._keeping = Keeping(peers)
+        self._term = 0
+        """The last term in which this process measured them. Otherwise it reads what is stored."""
         self._states: dict[_Key, AlertState] = {}
         self._waiting: dict[str, Delivery] = {}
         self._growths: dict[str, Growth] = {}
@@ -101,14 +103,20 @@ class Alerts:
 
     async def _go_on(self) -> None:
         """Measure and tell, if that is for this process. Otherwise learn what the keeper wrote."""
-        is_keeper = self._peers.is_keeper
-        if not (is_keeper and self._watches) and self._peers.describe():
+        if self._keeping.is_ours:
+            await self._keeping.do(self._tell)
+        else:
             await self._read()
-        self._watches = is_keeper
-        if is_keeper:
-            await self._watch()
-            await self._save()
-            self._deliver()
+
+    async def _tell(self) -> None:
+        term = find_term() or 0
+        if term != self._term and self._peers.describe():
+            # Another process may have been the keeper since.
+            await self._read()
+        self._term = term
+        await self._watch()
+        await self._save()
+        self._deliver()
 
     async def _watch(self) -> None:
         """Measure every alert, and note those whose state has changed."""
@@ -180,11 +188,12 @@ class Alerts:
             if len(self._sending) >= SENDING_MAX:
                 return
             if delivery.next_at <= now and delivery.id not in self._sending:
-                task = asyncio.create_task(self._send(delivery))
+                task = self._keeping.begin(self._send(delivery))
                 self._sending[delivery.id] = task
                 task.add_done_callback(lambda _, id=delivery.id: self._sending.pop(id))  # type: ignore[misc]
 
     async def _send(self, delivery: Delivery) -> None:
+        await self._store.require_term()
         delivery.attempts += 1
         try:
             await asyncio.to_thread(_send, delivery, self._settings)

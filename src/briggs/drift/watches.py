@@ -42,7 +42,8 @@ from briggs.types.drift import (
 )
 from briggs.types.envelope import MODEL_CHARACTERS_MAX
 from briggs.types.errors import BriggsError, Conflict, InvalidRequest
-from briggs.types.peers import Alone, Peers
+from briggs.types.keeping import Keeping
+from briggs.types.peers import Peers
 from briggs.types.texts import is_printable_name
 from briggs.types.times import iso
 
@@ -87,7 +88,7 @@ class DriftWatching:
     def __init__(self, gateway: Gateway, *, store: Store, peers: Peers | None = None) -> None:
         self._gateway = gateway
         self._store = store
-        self._peers = peers or Alone()
+        self._keeping = Keeping(peers)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._rounds: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
@@ -153,8 +154,7 @@ class DriftWatching:
             with logging_errors(
                 waiting="drift cannot be watched", failed="Drift could not be watched"
             ):
-                if self._peers.is_keeper:
-                    await self._go_on()
+                await self._keeping.do(self._go_on)
             await asyncio.sleep(TICK_S)
 
     async def _go_on(self) -> None:
@@ -168,7 +168,7 @@ class DriftWatching:
             key = (watch.organization_id, watch.id)
             is_due = not watch.is_paused and now - watch.asked_at >= watch.every_s * 1e6
             if is_due and key not in self._rounds:
-                self._rounds[key] = asyncio.create_task(self._ask_quietly(watch))
+                self._rounds[key] = self._keeping.begin(self._ask_quietly(watch))
 
     async def _follow_file(self, watches: Sequence[DriftWatch]) -> list[DriftWatch]:
         """The watches after those of the file were created, changed and paused."""
@@ -280,6 +280,7 @@ class DriftWatching:
         async def ask(probe: str) -> _Asked | None:
             async with self._room:
                 try:
+                    await self._store.require_term()
                     call = await self._gateway.open_call(
                         write_probe(probe, target=watch.target, evidence=evidence),
                         organization_id=watch.organization_id,

@@ -17,7 +17,8 @@ from briggs.storage.prompts import SortedCall
 from briggs.types.background import logging_errors
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
-from briggs.types.peers import Alone, Peers
+from briggs.types.keeping import Keeping
+from briggs.types.peers import Peers
 from briggs.types.prompts import PromptPlace, PromptVersion
 
 logger = logging.getLogger("briggs")
@@ -45,7 +46,7 @@ class PromptSorting:
 
     def __init__(self, store: Store, *, peers: Peers | None = None) -> None:
         self._store = store
-        self._peers = peers or Alone()
+        self._keeping = Keeping(peers)
         self._sorters: dict[str, _Sorter] = {}
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -70,8 +71,7 @@ class PromptSorting:
                 waiting="calls cannot be sorted by prompts",
                 failed="Calls could not be sorted by prompts",
             ):
-                if self._peers.is_keeper:
-                    await self._go_on()
+                await self._keeping.do(self._go_on)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), EVERY_S)

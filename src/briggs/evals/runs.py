@@ -28,7 +28,16 @@ from briggs.types.errors import (
     NotFound,
     StoreUnavailable,
 )
-from briggs.types.evals import REASON_LENGTH_MAX, RECORDED, EvalAnswer, EvalRun, RunProgress, Score
+from briggs.types.evals import (
+    INTERRUPTED,
+    REASON_LENGTH_MAX,
+    RECORDED,
+    EvalAnswer,
+    EvalRun,
+    RunProgress,
+    Score,
+)
+from briggs.types.keeping import Keeping
 from briggs.types.peers import Alone, Peers
 
 logger = logging.getLogger("briggs")
@@ -46,7 +55,7 @@ LOOKED_EVERY_S = 2.0
 WATCHED_EVERY_S = 0.5
 BEGIN, CANCEL = "eval_runs.begin", "eval_runs.cancel"
 """The topics on which other processes tell the keeper of a run, by its id."""
-INTERRUPTED, NOT_RECORDED = "interrupted", "not_recorded"
+NOT_RECORDED = "not_recorded"
 _CUT = ("length", "content_filter")
 _BUSY = (429, 503)
 """The statuses after which it is worth asking again: nothing was answered."""
@@ -69,11 +78,12 @@ class EvalRuns:
         self._store = store
         self._keys = keys
         self._peers = peers or Alone()
+        self._keeping = Keeping(peers)
         self._peers.handle(BEGIN, self._hear_begin)
         self._peers.handle(CANCEL, self._hear_cancel)
         self._told = asyncio.Event()
         """Set when another process has told of a run."""
-        self._keeping: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._active: dict[str, _Active] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         """Held while a request is asked, by its organization and hash."""
@@ -83,14 +93,14 @@ class EvalRuns:
         """Go on with the runs that another process left."""
         await self._look()
         if self._peers.describe():
-            self._keeping = asyncio.get_running_loop().create_task(self._keep())
+            self._looking = asyncio.get_running_loop().create_task(self._keep())
 
     async def close(self) -> None:
         """Let what is being asked end, for as long as calls may, and ask nothing more."""
         self._is_closing = True
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         tasks = [each.task for each in self._active.values() if each.task is not None]
         if tasks:
             limits = self._gateway.running.limits
@@ -195,7 +205,8 @@ class EvalRuns:
         verdicts = Verdicts(self._judging, store=self._store, organization_id=of)
         active = _Active(run, progress, verdicts)
         self._active[run.id] = active
-        active.task = asyncio.get_running_loop().create_task(self._run(active))
+        # What was asked when another process takes over is paid for, so it goes on record.
+        active.task = self._keeping.begin(self._run(active), is_cancelled=False)
 
     async def _run(self, active: _Active) -> None:
         run = active.run

@@ -30,7 +30,8 @@ from briggs.types.errors import (
 )
 from briggs.types.feedback import FeedbackTask
 from briggs.types.judges import Judge, Judgement, JudgeRun, Watch
-from briggs.types.peers import Alone, Peers
+from briggs.types.keeping import Keeping
+from briggs.types.peers import Peers
 
 logger = logging.getLogger("briggs")
 
@@ -68,7 +69,7 @@ class Judging:
     def __init__(self, gateway: Gateway, *, store: Store, peers: Peers | None = None) -> None:
         self._gateway = gateway
         self._store = store
-        self._peers = peers or Alone()
+        self._keeping = Keeping(peers)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._locks = Locks()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -141,7 +142,7 @@ class Judging:
         run.matching = min(count.count, run.limit or LIMIT_MAX)
         run.is_counted = count.is_exact or run.matching == run.limit
         await self._store.judges.create_run(run)
-        if self._peers.is_keeper:
+        if self._keeping.is_ours:
             self._begin(run)
         return run
 
@@ -171,7 +172,7 @@ class Judging:
 
     async def _go_on(self) -> None:
         """Work on the runs that are on record, also those of other processes, if this is for us."""
-        running = await self._store.judges.list_unfinished_runs() if self._peers.is_keeper else ()
+        running = await self._store.judges.list_unfinished_runs() if self._keeping.is_ours else ()
         for id in self._tasks.keys() - {run.id for run in running}:
             await self._cancel(id)
         for run in running:
@@ -180,7 +181,7 @@ class Judging:
 
     def _begin(self, run: JudgeRun) -> None:
         self._runs[run.id] = run
-        task = asyncio.create_task(self._run(run))
+        task = self._keeping.begin(self._run(run))
         self._tasks[run.id] = task
 
         def forget(_: asyncio.Task[None]) -> None:
@@ -278,11 +279,12 @@ class Judging:
             await asyncio.sleep(EVERY_S)
             with logging_errors(waiting="judges cannot go on", failed="Judges could not go on"):
                 await self._go_on()
-                for judge in await self._store.judges.list_watching():
-                    if self._peers.is_keeper:
-                        await self._look_or_warn(judge)
-                if self._peers.is_keeper:
-                    await self._rank_all()
+                await self._keeping.do(self._look_at_all)
+
+    async def _look_at_all(self) -> None:
+        for judge in await self._store.judges.list_watching():
+            await self._look_or_warn(judge)
+        await self._rank_all()
 
     async def _look_or_warn(self, judge: Judge) -> None:
         key = (judge.organization_id, judge.id)

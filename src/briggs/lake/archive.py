@@ -104,7 +104,7 @@ class Archiver:
                 )
             ):
                 with explain("be written"):
-                    count += await asyncio.to_thread(self._delete, deletions)
+                    count += await self._delete(deletions)
                 await self._store.lake.forget_deletions(deletions)
                 self._places.pop(organization_id, None)
         return count
@@ -157,9 +157,11 @@ class Archiver:
                     ordered = sorted(read.values(), key=lambda each: (each.created_at, each.id))
                     await asyncio.to_thread(writer.add, ordered)
                     if writer.bytes >= FILE_BYTES:
+                        await self._store.require_term()
                         full, writer = writer, None
                         archived += await asyncio.to_thread(self._commit, table, full)
             if writer is not None:
+                await self._store.require_term()
                 last, writer = writer, None
                 archived += await asyncio.to_thread(self._commit, table, last)
         finally:
@@ -221,9 +223,34 @@ class Archiver:
             if query.selects(each)
         }
 
-    def _delete(self, deletions: Sequence[LakeDeletion]) -> int:
+    async def _delete(self, deletions: Sequence[LakeDeletion]) -> int:
         """Write the files anew that have what these deletions select, and forget the old ones."""
-        table = self._warehouse.open()
+        table = await asyncio.to_thread(self._warehouse.open)
+        count = 0
+        for file in await asyncio.to_thread(self._find_files, table, deletions):
+            await self._store.require_term()
+            count += await asyncio.to_thread(self._rewrite, table, file, deletions)
+        # A process that was killed may have written the files anew and not deleted the old ones. So
+        # that is looked at once in each state of the table, even if there is nothing to delete.
+        state = table.current_snapshot()
+        if count or state is None or state.snapshot_id != self._swept:
+            await self.sweep(table)
+            self._swept = None if state is None else state.snapshot_id
+        return count
+
+    async def sweep(self, table: Table, *, until_ms: int | None = None) -> None:
+        """Forget the states of the table before the current one, and delete the files that no state
+        has: all, or those from before a time.
+        """
+        await self._store.require_term()
+        await asyncio.to_thread(self._warehouse.expire, table, until_ms=until_ms)
+        left = await asyncio.to_thread(self._warehouse.list_unreachable, table, until_ms=until_ms)
+        # Whoever takes over later writes files that are not among these.
+        await self._store.require_term()
+        await asyncio.to_thread(self._warehouse.delete_files, table, left)
+
+    def _find_files(self, table: Table, deletions: Sequence[LakeDeletion]) -> Sequence[DataFile]:
+        """The files that have what some deletions select."""
         files: dict[str, DataFile] = {}
         for each in deletions:
             for file in self._warehouse.list_files(table, each.query):
@@ -231,17 +258,7 @@ class Archiver:
                     self._warehouse, table, file, each.query
                 ):
                     files[file.file_path] = file
-        count = 0
-        for file in files.values():
-            count += self._rewrite(table, file, deletions)
-        # A process that was killed may have written the files anew and not deleted the old ones. So
-        # that is looked at once in each state of the table, even if there is nothing to delete.
-        state = table.current_snapshot()
-        if count or state is None or state.snapshot_id != self._swept:
-            self._warehouse.expire(table)
-            self._warehouse.sweep(table)
-            self._swept = None if state is None else state.snapshot_id
-        return count
+        return [*files.values()]
 
     def _rewrite(self, table: Table, file: DataFile, deletions: Sequence[LakeDeletion]) -> int:
         kept = deleted = 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,14 +23,13 @@ from briggs.storage.reading import name_catalog
 from briggs.types.background import logging_errors
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import Conflict, LakeUnavailable
+from briggs.types.keeping import Keeping
 from briggs.types.lake import LakeQuery
 from briggs.types.limits import DAY_US
 from briggs.types.peers import Peers
 from briggs.types.retention import Term
 
 logger = logging.getLogger("briggs")
-
-T = TypeVar("T")
 
 LOCK = "lake.lock"
 TICK_S = 30.0
@@ -95,7 +94,7 @@ class Lake:
         """Whether servers with other folders may use the same record."""
         self._warehouse = open_warehouse(settings)
         self._store = store
-        self._peers = peers
+        self._keeping = Keeping(peers)
         self._archiver = Archiver(self._warehouse, store, moves=not self._settings.keep_record)
         self._lock = asyncio.Lock()
         self._held: dict[str, tuple[float, bool]] = {}
@@ -110,7 +109,7 @@ class Lake:
     async def start(self) -> None:
         """Begin to archive in the background."""
         await self._store.lake.begin()
-        self._begin(self._run())
+        self._keep(asyncio.create_task(self._run()))
 
     async def close(self) -> None:
         """Stop after the step that runs. A thread that commits must not be left alone."""
@@ -125,14 +124,17 @@ class Lake:
         Returns after some seconds, and goes on: see `find_round`. If that is running already, it
         is not begun again. Raises `LakeUnavailable`, and `Conflict` while another process does so.
         """
-        if self._is_shared and not self._peers.is_keeper:
+        if self._is_shared and not self._keeping.is_ours:
             raise Conflict("Another server of this database writes to the lake: ask that one.")
         task = self._rounds.get(organization_id)
         if task is None or task.done():
             self._done[organization_id] = Archived()
-            task = self._begin(self._archive_now(organization_id))
+            task = self._keeping.begin(self._archive_now(organization_id), is_cancelled=False)
+            self._keep(task)
             self._rounds[organization_id] = task
         ended, _ = await asyncio.wait([task], timeout=WAITED_S)
+        if task.cancelled():
+            raise Conflict("Another server of this database writes to the lake now: ask that one.")
         for each in ended:
             each.result()
         return self.find_round(organization_id=organization_id)
@@ -254,11 +256,9 @@ class Lake:
             metadata=metadata,
         )
 
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _archive_now(self, organization_id: str) -> None:
         def tell(done: Archived) -> None:
@@ -296,8 +296,8 @@ class Lake:
                 logging_errors(waiting="the lake waits", failed="The lake could not be written"),
                 suppress(Conflict),
             ):
-                if self._peers.is_keeper:
-                    await self._go_on()
+                # A thread that commits must not be left alone.
+                await self._keeping.do(self._go_on, is_cancelled=False)
 
     async def _stops_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -339,16 +339,11 @@ class Lake:
 
     async def _tidy(self) -> None:
         """Delete the files that nobody reads any more."""
-        until_ms = time.time_ns() // 1_000_000 - KEPT_MS
-
-        def tidy() -> None:
-            table = self._warehouse.read()
-            if table is not None:
-                self._warehouse.expire(table, until_ms=until_ms)
-                self._warehouse.sweep(table, until_ms=until_ms)
-
         with explain("be written"):
-            await asyncio.to_thread(tidy)
+            table = await asyncio.to_thread(self._warehouse.read)
+            if table is not None:
+                until_ms = time.time_ns() // 1_000_000 - KEPT_MS
+                await self._archiver.sweep(table, until_ms=until_ms)
 
 
 def open_warehouse(settings: Settings) -> Warehouse:

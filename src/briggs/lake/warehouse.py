@@ -158,23 +158,29 @@ class Warehouse:
             self._sync_commit(table)
             self._write_hint(table)
 
-    def sweep(self, table: Table, *, until_ms: int | None = None) -> int:
-        """Delete the files that no state of the table has, or those of them from before a time.
+    def list_unreachable(self, table: Table, *, until_ms: int | None = None) -> Sequence[str]:
+        """The files that no state of the table has, or those of them from before a time.
 
-        Nothing else may write meanwhile. Returns how many files there were.
+        Those that another process is writing are among them.
         """
         from pyarrow import fs
 
         filesystem, root = self._find_filesystem(table.location())
         kept = {_strip(path) for path in _list_reachable(table)}
         kept.add(_strip(f"{table.location()}/metadata/{HINT}"))
-        swept = 0
-        for info in filesystem.get_file_info(fs.FileSelector(root, recursive=True)):
-            is_old = until_ms is None or info.mtime_ns // 1_000_000 < until_ms
-            if info.type == fs.FileType.File and _strip(info.path) not in kept and is_old:
-                filesystem.delete_file(info.path)
-                swept += 1
-        return swept
+        return [
+            info.path
+            for info in filesystem.get_file_info(fs.FileSelector(root, recursive=True))
+            if info.type == fs.FileType.File
+            and _strip(info.path) not in kept
+            and (until_ms is None or info.mtime_ns // 1_000_000 < until_ms)
+        ]
+
+    def delete_files(self, table: Table, paths: Sequence[str]) -> None:
+        """Delete files of the table, by paths of `list_unreachable`."""
+        filesystem, _ = self._find_filesystem(table.location())
+        for path in paths:
+            filesystem.delete_file(path)
 
     def list_files(self, table: Table, query: LakeQuery | None = None) -> list[DataFile]:
         """The data files that may have what a query selects. Raises `LakeUnavailable`."""

@@ -31,7 +31,8 @@ class Access(Protocol):
         """Write, in the next transaction. All actions run one after another.
 
         Returns once it is committed. An error in the action undoes only that action. The writer
-        calls `then` with the result, after the commit.
+        calls `then` with the result, after the commit. Raises `TermOver` if this is the work of a
+        keeper, and another node has become it: then nothing is written.
         """
         ...
 

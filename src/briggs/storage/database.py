@@ -54,6 +54,11 @@ class OwnNode(Protocol):
         ...
 
     @property
+    def term(self) -> int:
+        """The number of the term in which this node keeps order. 0 if it does not."""
+        ...
+
+    @property
     def nodes(self) -> Sequence[NodeState]:
         """The nodes that live, and those that ended within the last hour, the oldest first."""
         ...
@@ -213,6 +218,13 @@ class Database(Protocol):
 
     def time_limit(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         """End a read that takes longer. Raises `TimeoutError`."""
+        ...
+
+    def is_in_term(self, connection: Connection, term: int) -> bool:
+        """Whether no other node has taken over since a term of this one began.
+
+        In a transaction of the writer, it stays so until the end of that.
+        """
         ...
 
     def note_change(self, connection: Connection) -> None:

@@ -30,6 +30,13 @@ class NotRecorded(StoreError):
     """The database refused this one row."""
 
 
+class TermEnded(StoreError):
+    """Another node has become the keeper, and does what this one wanted to write."""
+
+    def __init__(self) -> None:
+        super().__init__("another server has taken over what this one did")
+
+
 class Busy(Exception):
     """Somebody else holds what some work in an idle moment needs. It is tried again later."""
 

@@ -6,13 +6,30 @@ import builtins
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    select,
+    tuple_,
+    update,
+)
 
 from briggs.storage import rows
 from briggs.storage.access import Access
-from briggs.storage.tables import IS_ANSWERED, eval_answers, eval_runs
+from briggs.storage.tables import IS_ANSWERED, completions, eval_answers, eval_runs
 from briggs.types.completions import current_time_us
-from briggs.types.evals import EvalAnswer, EvalRun, EvalRunStatus, RunProgress, Score
+from briggs.types.evals import (
+    INTERRUPTED,
+    EvalAnswer,
+    EvalRun,
+    EvalRunStatus,
+    RunProgress,
+    Score,
+)
 
 PAGE_ROWS = 500
 
@@ -68,7 +85,10 @@ class EvalRunStore:
         await self._access.act(lambda connection: connection.execute(statement).rowcount)
 
     async def resume(self, run: EvalRun) -> None:
-        """Note that a run is running again, and forget its failed answers."""
+        """Note that a run is running again, and forget its failed answers.
+
+        Those that were interrupted and whose calls were answered all the same count as asked.
+        """
         await self._access.act(lambda connection: _resume(connection, run))
 
     async def measure(self, run: EvalRun) -> RunProgress:
@@ -197,7 +217,16 @@ def _resume(connection: Connection, run: EvalRun) -> None:
         .where(_is_run(run.id, run.organization_id))
         .values(status="running", failure="", finished_at=None)
     )
-    connection.execute(eval_answers.delete().where(_is_of(run), eval_answers.c.status == "failed"))
+    failed = (_is_of(run), eval_answers.c.status == "failed")
+    answered = exists().where(
+        completions.c.organization_id == run.organization_id,
+        completions.c.id == eval_answers.c.completion_id,
+        completions.c.status == "finished",
+    )
+    was_interrupted = (*failed, eval_answers.c.failure_kind == INTERRUPTED, answered)
+    asked: dict[str, Any] = {"status": "asked", "failure_kind": None, "failure_reason": None}
+    connection.execute(update(eval_answers).where(*was_interrupted).values(asked))
+    connection.execute(eval_answers.delete().where(*failed))
 
 
 def _measure(connection: Connection, run: EvalRun) -> RunProgress:

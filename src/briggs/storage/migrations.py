@@ -417,6 +417,11 @@ def watch_drift_of_traffic(connection: Connection) -> None:
     reshape(connection, tables.drift_watches)
 
 
+@migration
+def count_the_terms_of_keepers(connection: Connection) -> None:
+    reshape(connection, tables.leases)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -73,6 +73,11 @@ class Nodes:
         return self._member.is_keeper
 
     @property
+    def term(self) -> int:
+        """The number of the term in which this node is the keeper. 0 if it is not."""
+        return self._member.term
+
+    @property
     def lapses(self) -> int:
         """How often others may have taken this node for dead. They may then use what it had."""
         return self._member.lapses + self._member.was_frozen

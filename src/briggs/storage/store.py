@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from briggs.storage.database import Database, Durability, OwnNode
 from briggs.storage.datasets import Datasets
 from briggs.storage.drift import Drift
 from briggs.storage.erasure import Erasure
-from briggs.storage.errors import needing_driver
+from briggs.storage.errors import TermEnded, needing_driver
 from briggs.storage.eval_runs import EvalRunStore
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_fill import QueueFill
@@ -58,6 +58,7 @@ from briggs.storage.views import Views
 from briggs.storage.writer import Writer
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
+from briggs.types.keeping import TermOver, find_term
 
 Result = TypeVar("Result")
 
@@ -235,7 +236,7 @@ class Store:
                 Indexer(connection, bodies=bodies),
                 *(() if member is None else (Remains(connection, member=member),)),
             ),
-            keeps_order=order.is_kept_here,
+            find_term=order.find_term,
             spooling=spooling,
         )
         if database.commits_quickly:
@@ -404,9 +405,42 @@ class Store:
         """Write, in the next transaction. For the other modules of this package."""
         self._require_open()
         future = self._loop.create_future()
-        self._queue.act(action, then=then, future=future)
-        result: Result = await future
+        term = find_term()
+        fenced = action if term is None else self._fence(action, term=term)
+        self._queue.act(fenced, then=then, future=future)
+        try:
+            result: Result = await future
+        except TermEnded as error:
+            raise TermOver from error
         return result
+
+    async def require_term(self) -> None:
+        """Called before something that only the keeper does, and that is no write: a call that
+        costs money, a message, a file. Raises `TermOver` if another node does it now.
+
+        While the database is away, the time for which this node has the lease decides.
+        """
+        term = find_term()
+        if term is None:
+            return
+        is_ours = self._order.find_term() == term
+        if is_ours and self._member is not None and not self.is_away:
+            with contextlib.suppress(StoreUnavailable):
+                is_ours = await self.read(lambda it: self._database.is_in_term(it, term))
+        if not is_ours:
+            raise TermOver
+
+    def _fence(
+        self, action: Callable[[Connection], Result], *, term: int
+    ) -> Callable[[Connection], Result]:
+        """The same action, unless the term has ended in which it was to be done."""
+
+        def act(connection: Connection) -> Result:
+            if not self._database.is_in_term(connection, term):
+                raise TermEnded
+            return action(connection)
+
+        return act
 
     def act_later(self, action: Callable[[Connection], object]) -> None:
         """Write, in one of the next transactions. For the other modules of this package."""
@@ -441,7 +475,7 @@ class Store:
 
         return await self._loop.run_in_executor(self._threads, read_in_thread)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """Say why the record cannot be read, if the database is the reason."""
         try:
@@ -465,8 +499,9 @@ class _Order:
         self.is_ours = is_ours
         """Set by whoever started the processes of one folder."""
 
-    def is_kept_here(self) -> bool:
-        return self.is_ours if self._member is None else self._member.is_keeper
+    def find_term(self) -> int:
+        """The number of the term in which it is this one. 0 if it is not."""
+        return int(self.is_ours) if self._member is None else self._member.term
 
 
 _together = threading.local()

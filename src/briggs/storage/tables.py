@@ -986,6 +986,8 @@ leases = Table(
     Column("name", AnyText, primary_key=True, nullable=False),
     Column("node_id", AnyText, nullable=False),
     Column("until", BigInteger, nullable=False),
+    # Counted up when another node takes it. What belongs to an earlier term is not written.
+    Column("term", BigInteger, nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
 )
 

@@ -14,13 +14,14 @@ from briggs.storage import deletion, indexes, records, rollups, search_index
 from briggs.storage.bodies import LARGE_BYTES
 from briggs.storage.compression import Compression
 from briggs.storage.database import Database
-from briggs.storage.errors import AlreadySettled, NotRecorded
+from briggs.storage.errors import AlreadySettled, NotRecorded, TermEnded
 from briggs.storage.histories import StalePieces
 from briggs.storage.queue import Act, Operation, Queue, Write
 from briggs.storage.spooling import Spooling
 from briggs.storage.tables import probes
 from briggs.types.completions import create_id, current_time_us
 from briggs.types.errors import BriggsError, StoreUnavailable
+from briggs.types.keeping import working_in
 
 logger = logging.getLogger(__name__)
 
@@ -75,11 +76,11 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         compression: Compression,
         chores: Sequence[Chore],
-        keeps_order: Callable[[], bool],
+        find_term: Callable[[], int],
         spooling: Spooling | None = None,
     ) -> None:
-        self._keeps_order = keeps_order
-        """Whether this process does the chores."""
+        self._find_term = find_term
+        """The term in which this process does the chores. 0 if it does not."""
         self.failure: str | None = None
         self.batches = 0
         self.rows = 0
@@ -173,7 +174,7 @@ class Writer:
             return False
         try:
             return self._compression.waits or (
-                self._keeps_order() and any(each.waits for each in self._chores)
+                self._find_term() != 0 and any(each.waits for each in self._chores)
             )
         except Exception as error:
             self._fail_idle(self._explain(error) or str(error))
@@ -515,11 +516,15 @@ class Writer:
 
     def _keep_order(self, *, idle: bool) -> bool:
         """Take a step of each chore, if the log has room for it."""
-        if not self._keeps_order() or not self._has_room(idle=idle):
+        term = self._find_term()
+        if not term or not self._has_room(idle=idle):
             return False
         try:
-            worked = [each.go_on(idle=idle) for each in self._chores]
+            with working_in(term):
+                worked = [each.go_on(idle=idle) for each in self._chores]
             return any(worked)
+        except TermEnded:
+            return False
         except Exception as error:
             self._database.remembered.clear()
             reason = self._database.store_failure(error)

@@ -42,7 +42,8 @@
     │   ├── StoreLocked                      another server uses the folder
     │   ├── StoreTooNew                      a newer Briggs has migrated this database
     │   ├── AlreadySettled                   a completion was settled twice
-    │   └── NotRecorded                      this one row could not be written
+    │   ├── NotRecorded                      this one row could not be written
+    │   └── TermEnded                        another node does now what this one did
     └── ClientError                          what the SDK raises
         ├── InvalidCall                      the call cannot be sent
         │   └── InvalidArgument              an argument has the wrong type

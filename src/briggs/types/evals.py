@@ -36,6 +36,8 @@ RECORDED = "recorded"
 """The target that asks nothing: its answer is that of the completion a sample was made of."""
 EvalRunStatus = Literal["running", "finished", "cancelled", "failed"]
 AnswerStatus = Literal["asked", "answered", "failed"]
+INTERRUPTED = "interrupted"
+"""The kind of failure of what was being asked when its process ended, or another one took over."""
 
 
 class Scorer(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):

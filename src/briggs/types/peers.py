@@ -16,7 +16,15 @@ class Peers(Protocol):
     def is_keeper(self) -> bool:
         """Whether this process does what only one of them may do, such as evaluating alerts.
 
-        It changes when the keeper dies.
+        It changes when the keeper dies. See `Keeping` for how to do it.
+        """
+        ...
+
+    @property
+    def term(self) -> int:
+        """The number of the term in which this process is the keeper. 0 if it is not.
+
+        Another number comes whenever another process may have been the keeper in between.
         """
         ...
 
@@ -47,6 +55,7 @@ class Alone:
     """The peers of a process that has none."""
 
     is_keeper = True
+    term = 1
 
     def describe(self) -> Mapping[str, Mapping[str, int | str]]:
         """Nothing."""
@@ -77,6 +86,10 @@ class Near:
     @property
     def is_keeper(self) -> bool:
         return self._nodes.is_keeper
+
+    @property
+    def term(self) -> int:
+        return self._nodes.term
 
     def describe(self) -> Mapping[str, Mapping[str, int | str]]:
         """Those of both."""

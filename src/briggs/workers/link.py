@@ -39,6 +39,11 @@ class Link:
     def is_keeper(self) -> bool:
         return self.state.keeper == self._number
 
+    @property
+    def term(self) -> int:
+        # A worker is the keeper until it dies.
+        return int(self.is_keeper)
+
     def describe(self) -> Mapping[str, Mapping[str, int | str]]:
         state = self.state
         workers = {"running": state.running, "wanted": state.wanted, "restarts": state.restarts}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from briggs.storage import Store, nodes
 from briggs.storage.postgres import membership
 from briggs.types.completions import Completion
+from briggs.types.keeping import Keeping
 from tests.postgres import Postgres, run_pooler
 from tests.storage.conftest import until
 from tests.storage.records import finished
@@ -119,14 +121,15 @@ async def test_a_node_that_starts_again(
     await again.close()
 
 
+def fail() -> None:
+    raise psycopg.OperationalError("the network is away")
+
+
 async def test_a_node_that_was_cut_off(
     two: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its calls are failed meanwhile. Their own ends replace that, and every sum is right."""
     first, second = two
-
-    def fail() -> None:
-        raise psycopg.OperationalError("the network is away")
 
     ended, deleted = await start(first), await start(first)
     with monkeypatch.context() as cut:
@@ -173,6 +176,46 @@ async def test_one_keeps_order(two: tuple[Store, Store]) -> None:
     await eventually(lambda: count_calls(second), (1, 0))
 
 
+async def test_an_old_keeper_writes_nothing(
+    two: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if its own clock stood still, so that it takes itself for the keeper."""
+    first, second = two
+    keeping, taken, said = Keeping(nodes_of(first)), asyncio.Event(), []
+
+    async def work() -> None:
+        await first.require_term()
+        await taken.wait()
+        try:
+            await first.act(lambda _: said.append("written"))
+        finally:
+            said.append("ended")
+
+    async def ask() -> None:
+        await taken.wait()
+        await first.require_term()
+        said.append("asked")
+
+    tasks = [keeping.begin(each, is_cancelled=False) for each in (work(), ask())]
+    member: Any = first._database._member  # type: ignore[attr-defined]
+    monkeypatch.setattr(member, "_beat", fail)
+    await until(lambda: nodes_of(second).is_keeper, timeout_s=20)
+    term = member._term
+    member._keeper_until = membership._now() + 60
+    assert nodes_of(first).is_keeper
+    taken.set()
+    await asyncio.wait(tasks)
+    assert [each.cancelled() for each in tasks] == [True, True]
+    assert said == ["ended"]
+    # The writer's own chores are refused likewise.
+    with first._database.read() as connection:
+        assert not first._database.is_in_term(connection, term)
+    assert nodes_of(second).term == term + 1
+    # What belongs to nobody's term is written as ever.
+    await first.act(lambda _: said.append("written"))
+    monkeypatch.undo()
+
+
 async def test_a_frozen_node_holds_nobody_up(
     two: tuple[Store, Store], address: str, tmp_path: Path
 ) -> None:
@@ -195,7 +238,7 @@ async def test_a_frozen_node_holds_nobody_up(
 HOLDS_THE_LOCK = """
 import sys, time
 from pathlib import Path
-from briggs.storage.postgres import database as module
+from briggs.storage.postgres import connections as module
 
 module.IDLE_MAX_S = 1
 database = module.PostgresDatabase(

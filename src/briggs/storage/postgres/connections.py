@@ -22,6 +22,14 @@ READER_WAIT_S = 30
 STREAMED_ROWS = 8
 """How many rows a stream has in memory."""
 
+WRITER_LOCK = 0x627269676774
+"""The number of the lock that each transaction of a writer holds, so that all nodes write one after
+the other. It belongs to the transaction, so that a pooler may stand in between."""
+
+IDLE_MAX_S = 5
+"""A transaction whose node says nothing for so long is rolled back, so that others can write: the
+node is frozen or cut off. Shorter than what others wait for."""
+
 _END = "end"
 """When the reads of a connection have to end."""
 _BEGUN = "begun"
@@ -82,6 +90,14 @@ def is_writable(url: URL) -> bool:
     with psycopg.connect(address, connect_timeout=CONNECT_TIMEOUT_S, autocommit=True) as connection:
         found = run(connection, "SHOW transaction_read_only").fetchone()
     return found is not None and found[0] == "off"
+
+
+def wait_for_writers() -> str:
+    """What a transaction begins with, so that it writes after all others of all nodes."""
+    return (
+        f"SET LOCAL idle_in_transaction_session_timeout TO '{IDLE_MAX_S}s'; "
+        f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"
+    )
 
 
 @contextmanager

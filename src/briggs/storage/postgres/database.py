@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from briggs.storage.database import Durability, Partitions, Room
+from briggs.storage.errors import TermEnded
 from briggs.storage.folders import open_folder, read_folder_id
 from briggs.storage.postgres import (
     connections,
@@ -28,20 +29,13 @@ from briggs.storage.postgres.watchdog import Watchdog
 from briggs.storage.zones import Zones
 from briggs.types.completions import current_time_us
 from briggs.types.errors import StoreUnavailable
+from briggs.types.keeping import find_term
 
 BATCH_BYTES_MAX = 8 * 1024 * 1024
 """One transaction may be of any size. This one is written within moments."""
 
 MIGRATION_LOCK = 0x627269676773
 """The number of the lock that whoever changes the tables holds."""
-
-WRITER_LOCK = MIGRATION_LOCK + 1
-"""The number of the lock that each transaction of a writer holds, so that all nodes write one after
-the other. It belongs to the transaction, so that a pooler may stand in between."""
-
-IDLE_MAX_S = 5
-"""A transaction whose node says nothing for so long is rolled back, so that others can write: the
-node is frozen or cut off. Shorter than what others wait for."""
 
 _READ_VERSION = "SELECT version FROM changes WHERE name = 'record'"
 _NOTE_CHANGE = text("UPDATE changes SET version = :version WHERE name = 'record'")
@@ -85,8 +79,7 @@ class PostgresDatabase:
         self._watchdog = Watchdog()
         self._begin = (
             f"BEGIN; SET LOCAL synchronous_commit TO {_COMMITS[durability]}; "
-            f"SET LOCAL idle_in_transaction_session_timeout TO '{IDLE_MAX_S}s'; "
-            f"SELECT pg_advisory_xact_lock({WRITER_LOCK})"
+            f"{connections.wait_for_writers()}"
         )
         self._folder = folder
         self._member: Membership | None = None
@@ -138,6 +131,8 @@ class PostgresDatabase:
             with connections.transaction(connection, begin=self._begin) as version:
                 if self._member is not None:
                     self._notice_changes(version)
+                if (term := find_term()) is not None and not self.is_in_term(connection, term):
+                    raise TermEnded
                 yield
         except BaseException:
             self.remembered.clear()
@@ -171,6 +166,9 @@ class PostgresDatabase:
 
     def time_limit(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         return connections.time_limit(connection, seconds)
+
+    def is_in_term(self, connection: Connection, term: int) -> bool:
+        return self._member is not None and self._member.is_in_term(connection, term)
 
     def note_change(self, connection: Connection) -> None:
         """Count up the version, once in a transaction."""

@@ -51,6 +51,9 @@ SENT_AT_ONCE = 500
 HELLO = b""
 """What a node says first."""
 
+WRITERS_WAIT_S = 2
+"""How long a node that takes over waits for those that write."""
+
 KEEPER = "keeper"
 """The lease of the node that does what only one of them does."""
 
@@ -66,6 +69,8 @@ class Membership:
         self._wants_to_keep = False
         self._connection: psycopg.Connection[Any] | None = None
         self._alive_until = self._keeper_until = 0.0
+        self._term = 0
+        """The last term in which this node was the keeper."""
         self._nodes: Sequence[NodeState] = ()
         self._take: Callable[[Sequence[NodeMessage]], None] | None = None
         self._unsent: deque[bytes] = deque(maxlen=UNSENT_MAX)
@@ -97,7 +102,12 @@ class Membership:
     @property
     def is_keeper(self) -> bool:
         """Whether no other node can be the keeper now."""
-        return _now() < self._keeper_until
+        return self.term != 0
+
+    @property
+    def term(self) -> int:
+        """The number of the term in which this node is the keeper. 0 if another one may be it."""
+        return self._term if _now() < self._keeper_until else 0
 
     @property
     def nodes(self) -> Sequence[NodeState]:
@@ -138,6 +148,12 @@ class Membership:
         """Send a message to all others, soon."""
         self._unsent.append(content)
         self._wake()
+
+    def is_in_term(self, connection: Connection, term: int) -> bool:
+        """Whether no other node has become the keeper since this one's term began."""
+        inner = connections.driver(connection)
+        this = {"lease": KEEPER, "id": self.id, "term": term}
+        return psycopg.Cursor(inner).execute(_IS_IN_TERM, this).fetchone() is not None
 
     def list_recent(self, connection: Connection, *, within_s: float) -> list[str]:
         """The nodes that live, or have lived within so many seconds."""
@@ -251,17 +267,40 @@ class Membership:
         self._has_failed = False
         self._alive_until = began + self._timeout_s
         if self._wants_to_keep:
-            lease = {"id": self.id, "timeout": beat["timeout"], "lease": KEEPER}
-            if connection.execute(_KEEP, lease).rowcount:
-                self._keeper_until = began + self._timeout_s
-            else:
-                self._keeper_until = 0.0
+            self._keep(connection, began=began)
         found = connection.execute(_LOOK, {"lease": KEEPER}).fetchall()
         self._nodes = [NodeState(*each) for each in found]
         if self.is_keeper:
             kept = {"kept": KEPT_S * 1_000_000, "messages": MESSAGES_KEPT_S * 1_000_000}
             connection.execute(_FORGET, kept)
             connection.execute(_FORGET_MESSAGES, kept)
+
+    def _keep(self, connection: psycopg.Connection[Any], *, began: float) -> None:
+        """Stay the keeper, or become it if nobody is."""
+        lease = {"id": self.id, "timeout": round(self._timeout_s * 1e6), "lease": KEEPER}
+        row = connection.execute(_KEEP_ON, lease).fetchone()
+        if row is None and connection.execute(_IS_FREE, lease).fetchone() is not None:
+            row = self._take_over(connection, lease)
+        if row is None or row[0] != self._term:
+            self._keeper_until = 0.0
+        if row is not None:
+            self._term = row[0]
+            self._keeper_until = began + self._timeout_s
+
+    def _take_over(
+        self, connection: psycopg.Connection[Any], lease: dict[str, Any]
+    ) -> tuple[Any, ...] | None:
+        """Begin a term while nobody writes. So what was written before belongs to the last one, and
+        a keeper that wants to write afterwards finds out that it is none any more.
+        """
+        try:
+            with connection.transaction():
+                begin = f"SET LOCAL lock_timeout TO '{WRITERS_WAIT_S}s'"
+                connections.run(connection, f"{begin}; {connections.wait_for_writers()}")
+                return connection.execute(_TAKE_OVER, lease).fetchone()
+        except psycopg.errors.LockNotAvailable:
+            # It is tried again with the next beat.
+            return None
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
@@ -316,11 +355,24 @@ _BEAT = b"""
     VALUES (%(id)s, %(name)s, %(folder)s, %(process)s, NOW, NOW + %(timeout)s)
     ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until, has_left = false
 """.replace(b"NOW", _NOW)
-_KEEP = b"""
-    INSERT INTO leases (name, node_id, until) VALUES (%(lease)s, %(id)s, NOW + %(timeout)s)
-    ON CONFLICT (name) DO UPDATE SET node_id = excluded.node_id, until = excluded.until
-    WHERE leases.node_id = excluded.node_id OR leases.until < NOW
+_KEEP_ON = b"""
+    UPDATE leases SET until = NOW + %(timeout)s WHERE name = %(lease)s AND node_id = %(id)s
+    RETURNING term
 """.replace(b"NOW", _NOW)
+_IS_FREE = b"""
+    SELECT WHERE NOT EXISTS (SELECT FROM leases WHERE name = %(lease)s AND until >= NOW)
+""".replace(b"NOW", _NOW)
+_TAKE_OVER = b"""
+    INSERT INTO leases (name, node_id, until, term)
+    VALUES (%(lease)s, %(id)s, NOW + %(timeout)s, 1)
+    ON CONFLICT (name) DO UPDATE
+    SET node_id = excluded.node_id, until = excluded.until, term = leases.term + 1
+    WHERE leases.until < NOW
+    RETURNING term
+""".replace(b"NOW", _NOW)
+_IS_IN_TERM = b"""
+    SELECT FROM leases WHERE name = %(lease)s AND node_id = %(id)s AND term = %(term)s
+"""
 _LOOK = b"""
     SELECT nodes.id, nodes.name, nodes.started_at, nodes.alive_until >= NOW, nodes.has_left,
         coalesce(leases.until >= NOW, false)

@@ -130,6 +130,10 @@ class SqliteDatabase:
             self._version = self._noted
             self.zones.follow(self._noted, is_own=True)
 
+    def is_in_term(self, connection: Connection, term: int) -> bool:
+        # A process of this machine is the keeper until it dies.
+        return term > 0
+
     def note_change(self, connection: Connection) -> None:
         """Count up the version in the file, once in a transaction, if anyone else reads it."""
         if self.is_shared and self._noted is None:
