@@ -74,6 +74,21 @@ def without_logprobs(handler: Any, seen: Seen) -> None:
     handler.send_whole(200, write_answer({"stars": find_stars(seen), "reason": "so"}))
 
 
+def near_sighted(handler: Any, seen: Seen) -> None:
+    """Reads no more than one example beside the question, and judges as `surely`."""
+    if len(seen.json["messages"]) > 4:
+        error = {"message": "It reads at most 9 tokens.", "code": "context_length_exceeded"}
+        handler.send_whole(400, json.dumps({"error": error}).encode())
+        return
+    surely(handler, seen)
+
+
+def blind(handler: Any, seen: Seen) -> None:
+    """Can read nothing."""
+    error = {"message": "It reads at most 9 tokens.", "code": "context_length_exceeded"}
+    handler.send_whole(400, json.dumps({"error": error}).encode())
+
+
 def unsure(handler: Any, seen: Seen) -> None:
     """Most of its probability is on what is no star."""
     handler.send_whole(200, write_answer({"stars": 3, "reason": ""}, {"3": 0.3, "x": 0.7}))

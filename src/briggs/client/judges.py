@@ -122,7 +122,7 @@ class JudgeRun(Object):
     lacking: int
     """How many of `matching` have no judgement."""
     message: str
-    """Why it stopped."""
+    """Why it stopped; otherwise why one of those that failed has no judgement."""
 
 
 class JudgeTrust(Object):

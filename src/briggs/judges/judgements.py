@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Hashable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from briggs.gateway.calls import Gateway
 from briggs.judges.examples import Chooser
-from briggs.judges.prompts import hash_request, write_request
+from briggs.judges.prompts import count_characters, hash_request, write_request
 from briggs.judges.reading import Opinion, Unread, list_scored, merge, read_said
 from briggs.judges.texts import read_answer_text, write_subject
 from briggs.storage import Store
@@ -39,6 +40,9 @@ _OPTIONAL = (("logprobs", "top_logprobs"), ("response_format",))
 """What a provider may not have. It is left out, in this order, where the provider refuses it."""
 
 
+TOO_LONG = "context_length_exceeded"
+"""The code of a refusal of a prompt that the model cannot read as a whole."""
+
 _STOPPING = (
     *(LimitReached, Overloaded, StoreUnavailable),
     *(ModelNotFound, ProviderNotFound, ProviderNotReady),
@@ -52,6 +56,10 @@ class Shown(NamedTuple):
     example: Example
     subject: str
     answer: str
+
+
+class _TooLong(Exception):
+    """The model cannot read so long a prompt."""
 
 
 class Locks:
@@ -105,6 +113,8 @@ class Asker:
         self._has_scores = bool(list_scored(version.json_schema))
         self._left_out: tuple[str, ...] = ()
         """What the provider has refused so far."""
+        self._too_long: float = math.inf
+        """The characters of the shortest question that the model could not read."""
 
     async def judge_completion(self, completion: Completion, *, again: bool = False) -> Judgement:
         """What the judge says of a completion with its bodies.
@@ -137,31 +147,44 @@ class Asker:
         subject = await asyncio.to_thread(write_subject, completion)
         if not subject:
             return await self._fail(judgement, Unread("lost", "The completion has no answer."))
-        request = await asyncio.to_thread(self._write, completion, subject, judgement)
-        judgement.asked = hash_request(request)
-        # Of equal questions at the same time, the first one is asked and the others wait for it.
-        async with self._locks.hold((version.judge_id, judgement.asked)):
-            same = await self._store.judges.find_answered(version, asked=judgement.asked)
-            if same is not None and not isinstance(same.json_values, msgspec.UnsetType):
-                return await self._copy(judgement, same)
-            return await self._ask(judgement, request)
+        count = version.examples_shown
+        while True:
+            write = partial(self._write, completion, subject, judgement, count=count)
+            request = await asyncio.to_thread(write)
+            judgement.asked = hash_request(request)
+            # Of equal questions at the same time, the first is asked and the others wait for it.
+            async with self._locks.hold((version.judge_id, judgement.asked)):
+                same = await self._store.judges.find_answered(version, asked=judgement.asked)
+                if same is not None and not isinstance(same.json_values, msgspec.UnsetType):
+                    return await self._copy(judgement, same)
+                try:
+                    return await self._ask(judgement, request)
+                except _TooLong as error:
+                    self._too_long = min(self._too_long, count_characters(request))
+                    if not judgement.example_ids:
+                        return await self._fail(judgement, Unread("unanswered", str(error)))
+            # With fewer examples it may fit.
+            count = len(judgement.example_ids) // 2
 
     def _write(
-        self, completion: Completion, subject: str, judgement: Judgement
+        self, completion: Completion, subject: str, judgement: Judgement, *, count: int
     ) -> dict[str, object]:
-        chosen = self._chooser.choose(
-            read_answer_text(completion), count=self.version.examples_shown
-        )
-        # A completion that is an example itself is graded without it.
-        shown = [
-            self._shown[place]
-            for place in chosen
-            if self._shown[place].example.completion_id != completion.id
-        ]
-        judgement.example_ids = [each.example.completion_id for each in shown]
-        return write_request(
-            self.version, subject, shown=[(each.example, each.subject) for each in shown]
-        )
+        """A question with at most so many examples, and no more than the model can read."""
+        answer = read_answer_text(completion)
+        while True:
+            # A completion that is an example itself is graded without it.
+            shown = [
+                each
+                for each in (self._shown[at] for at in self._chooser.choose(answer, count=count))
+                if each.example.completion_id != completion.id
+            ]
+            request = write_request(
+                self.version, subject, shown=[(each.example, each.subject) for each in shown]
+            )
+            if not shown or count_characters(request) < self._too_long:
+                judgement.example_ids = [each.example.completion_id for each in shown]
+                return request
+            count = len(shown) // 2
 
     async def _ask(self, judgement: Judgement, request: dict[str, object]) -> Judgement:
         """Ask until there is a judgement, or there were enough attempts."""
@@ -197,7 +220,10 @@ class Asker:
         return [call for call in calls if call.status == "finished"]
 
     async def _call(self, judgement: Judgement, request: dict[str, object]) -> Completion:
-        """One call, on record before it is made. Raises `Unread`, and what stops a run."""
+        """One call, on record before it is made.
+
+        Raises `Unread`, `_TooLong`, and what stops a run.
+        """
         while True:
             sent = {name: each for name, each in request.items() if name not in self._left_out}
             try:
@@ -212,6 +238,8 @@ class Asker:
             except _STOPPING:
                 raise
             except BriggsError as error:
+                if getattr(error, "code", None) == TOO_LONG:
+                    raise _TooLong(error.message[:500]) from error
                 if self._leave_out(error):
                     continue
                 raise Unread("unanswered", error.message[:500]) from error

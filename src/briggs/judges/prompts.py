@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,8 +30,9 @@ Reply with one JSON object and nothing else."""
 
 
 def create_mark() -> str:
-    """A new mark, which nobody can guess."""
-    return f"GRADE-{secrets.token_hex(8)}"
+    """A new mark, which nobody can guess. Letters are a third of the tokens of digits."""
+    letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(10))
+    return f"GRADE-{letters}"
 
 
 def write_prompt(task: FeedbackTask, *, mark: str) -> str:
@@ -75,6 +77,11 @@ def write_request(
         "logprobs": True,
         "top_logprobs": TOP_LOGPROBS,
     }
+
+
+def count_characters(request: Mapping[str, Any]) -> int:
+    """How long the texts of a request are together."""
+    return sum(len(message["content"]) for message in request["messages"])
 
 
 def hash_request(request: Mapping[str, Any]) -> bytes:

@@ -161,4 +161,4 @@ class JudgeRun(msgspec.Struct, kw_only=True):
     unpriced: int = 0
     """Calls whose price is not known."""
     message: str = ""
-    """Why it stopped."""
+    """Why it stopped; otherwise why one of those that failed has no judgement."""

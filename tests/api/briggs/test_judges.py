@@ -28,6 +28,8 @@ BEHAVIOURS = {
     "varying": models.varying,
     "plain": models.without_logprobs,
     "unsure": models.unsure,
+    "near-sighted": models.near_sighted,
+    "blind": models.blind,
     "cut": models.ending("length"),
     "filtered": models.ending("content_filter"),
     "refusing": models.ending("stop", content=None, refusal="No."),
@@ -264,6 +266,28 @@ def test_without_probabilities_it_is_asked_several_times(
     assert (said["probabilities"], said["mass"]) == ({"stars": [0, 1, 0, 0, 0]}, None)
     bodies = [seen.json for seen in upstream.seen if seen.path.startswith("/plain/")]
     assert ["logprobs" in body for body in bodies[-3:]] == [True, False, False]
+
+
+def test_what_is_too_long_is_asked_with_fewer_examples(server: Server, upstream: Upstream) -> None:
+    """As many as the model can read; later questions begin there, and logprobs are kept."""
+    made = create(server, "long", "near-sighted")
+    for stars in (1, 2, 3, 5):
+        id = record(server, "long", stars, "an example")
+        grade(server, {"id": made["task_id"]}, id, json_values={"stars": stars})
+    made = ask(server, "POST", f"{JUDGES}/{made['id']}", {"learn": True})
+    said = judge(server, made, record(server, "long", 4, "text"))
+    assert (said["status"], len(said["example_ids"])) == ("finished", 1)
+    assert said["mass"] is not None
+    for number in range(10):
+        record(server, "long", 4, f"number {number}", tags=["more"])
+    before = count_asked(upstream, "near-sighted")
+    assert run(server, made, filter="tag = more")["judged"] == 10
+    # Eight begin at once with all examples. The others know better.
+    assert count_asked(upstream, "near-sighted") - before <= 8 * 3 + 2
+    ask(server, "POST", f"{JUDGES}/{made['id']}", {"model": "blind/m-1"})
+    failed = run(server, made, limit=2)
+    assert (failed["status"], failed["failures"]) == ("finished", {"unanswered": 2})
+    assert failed["message"] == "For example: blind answered 400: It reads at most 9 tokens."
 
 
 def test_a_run_counts_what_it_lacks(server: Server, upstream: Upstream) -> None:
