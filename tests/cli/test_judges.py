@@ -56,9 +56,12 @@ def test_what_is_lacking_is_said_first(server: RunningServer) -> None:
     run("judges", "create", *options, server=server)
     done = run("judges", "run", "cut", "--limit", "2", server=server)
     assert done.errors.splitlines()[:2] == [
-        "2 of 2 completions have no judgement: 2 cut_off.",
-        "For example: The answer was cut off: raise 'max_tokens'.",
+        "2 of 2 completions have no judgement: 2 were cut off.",
+        "  was cut off, for example: The answer was cut off: raise 'max_tokens'.",
     ]
+    for command in ("trust", "estimates"):
+        _, shown = show("judges", command, "cut", server=server)
+        assert plain(shown).startswith("Failed judgements: 2 were cut off.")
     failed = run("judges", "judgements", "cut", "--failed", "--limit", "1", server=server).lines
     said = run("judges", "judge", "cut", failed[0]["completion_id"], server=server)
     assert said.errors == "No judgement: The answer was cut off: raise 'max_tokens'.\n"

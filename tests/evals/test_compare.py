@@ -129,7 +129,7 @@ def test_judgements_that_fail(server: Server) -> None:
         (target,) = client.eval_runs.report(made.id).targets
         summary = target.scores["judge"]
         assert (summary.mean, summary.failed) == (None, 3)
-        assert summary.reasons == {"the judgement failed: unreadable": 3}
+        assert summary.unscored == summary.reasons == {"the judgement could not be read": 3}
         for wrong, said in (
             ({"field": "words"}, "no scale with two ends"),
             ({"field": "nothing"}, "needs a 'field' of its judge's task: stars"),

@@ -59,6 +59,21 @@ def test_a_judge_is_shown_beside_people(server: Server) -> None:
     record(server, "shown-judge", 1)
 
 
+def test_failures_are_said_first(server: Server) -> None:
+    """Counted by reason, with an example, above everything else; the calls are a click away."""
+    task = create_task(server, "failing")
+    [id] = record(server, "failing", 1)
+    made = {"task": task["id"], "model": "ok/m-1", "name": "failing"}
+    judge = server.send("POST", "/api/v1/judges", made).json
+    path = f"/api/v1/judges/{judge['id']}/judgements"
+    said = server.send("POST", path, {"completion_id": id}).json
+    assert (said["failure"], said["attempts"]) == ("unreadable", 3)
+    page = Visitor(server).visit(f"/judges/{judge['id']}").body.decode()
+    assert page.index("Failed judgements:") < page.index("Too few grades to say")
+    assert "1 could not be read." in page and "Could not be read, for example:" in page
+    assert f"/completions/{id}" in page and f"/completions/{said['call_ids'][-1]}" in page
+
+
 def test_the_plot_shows_both_sides_of_calibration() -> None:
     """A ring for each bin before, a dot after; nothing is drawn of nothing."""
     points = [Point(1.0, 2.0, 5), Point(4.0, 3.0, 50)]

@@ -493,8 +493,11 @@ async def _watch_run(client: AsyncClient, judge: str, run: JudgeRun) -> JudgeRun
 
 def _tell(run: JudgeRun) -> None:
     """Say first what a run lacks, then what it did."""
+    from briggs.cli.terminal.judges import say_example
+    from briggs.types.judges import say_failures
+
     if run.lacking:
-        reasons = [f"{count:,} {name}" for name, count in run.failures.items()]
+        reasons = [say_failures(run.failures)] if run.failures else []
         not_reached = run.lacking - run.failed
         reasons += [f"{not_reached:,} not reached"] if not_reached > 0 else []
         least = "" if run.is_counted else "at least "
@@ -504,6 +507,8 @@ def _tell(run: JudgeRun) -> None:
             f"{', '.join(reasons)}.",
             err=True,
         )
+    for failure, example in run.failure_examples.items():
+        click.echo(say_example(failure, example), err=True)
     if run.message:
         click.echo(one_line(run.message), err=True)
     more = f", and {count_of(run.unpriced, 'judgement')} of unknown price" if run.unpriced else ""

@@ -50,6 +50,7 @@ from briggs.client.feedback_tasks import QueueItem as QueueItem
 from briggs.client.feedback_tasks import TaskVersion as TaskVersion
 from briggs.client.judges import Judge as Judge
 from briggs.client.judges import JudgeEstimates as JudgeEstimates
+from briggs.client.judges import JudgeFailure as JudgeFailure
 from briggs.client.judges import Judgement as Judgement
 from briggs.client.judges import JudgeRun as JudgeRun
 from briggs.client.judges import JudgeTrust as JudgeTrust

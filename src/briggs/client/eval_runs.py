@@ -129,6 +129,8 @@ class ScoreSummary(Object):
     values: int
     failed: int
     """Answers without a value, which do not count in the mean."""
+    unscored: dict[str, int] = msgspec.field(default_factory=dict)
+    """Why they have none, the most frequent first."""
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
 
 

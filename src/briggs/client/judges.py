@@ -116,13 +116,24 @@ class JudgeRun(Object):
     copied: int
     failed: int
     failures: dict[str, int]
+    failure_examples: dict[str, str]
+    """By reason, what is known of one judgement. Empty in lists, and while the run is at work."""
     cost_usd: float
     unpriced: int
     """Judgements whose price is not known."""
     lacking: int
     """How many of `matching` have no judgement."""
     message: str
-    """Why it stopped; otherwise why one of those that failed has no judgement."""
+    """Why it stopped."""
+
+
+class JudgeFailure(Object):
+    """How many judgements of a version failed for one reason."""
+
+    failure: Failure
+    count: int
+    example: str
+    """What is known of one of them."""
 
 
 class JudgeTrust(Object):
@@ -137,6 +148,9 @@ class JudgeTrust(Object):
     lacking: int
     """Completions that people graded and that have no judgement."""
     failures: dict[str, int]
+    """Why these failed."""
+    failed: list[JudgeFailure]
+    """All judgements of the version that failed, the most frequent reason first."""
     graded: int
     weighted: bool
     """Whether some were asked about in the order `informative`, so that grades have weights."""
@@ -161,6 +175,8 @@ class JudgeEstimates(Object):
     version: int
     lacking: int
     """Judgements that failed. Their completions are in no mean."""
+    failed: list[JudgeFailure]
+    """Why they failed, the most frequent reason first."""
     judged: int
     graded: int
     """Completions that both people and the judge graded."""

@@ -36,6 +36,8 @@ class ScoreSummary(msgspec.Struct, kw_only=True):
     values: int
     failed: int
     """Answers without a value, which do not count in the mean."""
+    unscored: dict[str, int] = {}
+    """Why the failed ones have no value, the most frequent first."""
     reasons: dict[str, int] = {}
     """Why, of the failed ones and of those below 1, the most frequent first."""
 
@@ -217,12 +219,14 @@ def _summarise(scorer: str, answered: Sequence[EvalAnswer], values: _Values) -> 
     reasons = Counter(
         each.reason for each in given if each.reason and (each.value is None or each.value < 1)
     )
+    unscored = Counter(each.reason for each in given if each.reason and each.value is None)
     return ScoreSummary(
         mean=None if estimate is None else estimate.mean,
         interval=None if estimate is None else estimate.interval,
         samples=len(values),
         values=count,
         failed=len(answered) - count,
+        unscored=dict(unscored.most_common(REASONS_MAX)),
         reasons=dict(reasons.most_common(REASONS_MAX)),
     )
 

@@ -21,7 +21,7 @@ from briggs.types.datasets import Sample
 from briggs.types.errors import BriggsError, InvalidRequest, StoreUnavailable
 from briggs.types.evals import Score, Scorer
 from briggs.types.fields import Field
-from briggs.types.judges import JudgeVersion
+from briggs.types.judges import JudgeVersion, say_failed
 
 
 async def pin_judge(store: Store, scorer: Scorer, *, organization_id: str) -> Scorer:
@@ -100,8 +100,8 @@ class Verdicts:
         scale = _find_scale(_find_field(scorer, asker.version))
         said = judgement.scores.get(scorer.field or "")
         if judgement.status != "finished" or said is None or scale is None:
-            failure = judgement.failure or "no score"
-            return Score(scorer=scorer.name, reason=f"the judgement failed: {failure}")
+            why = say_failed(judgement.failure, 1) if judgement.failure else "has no score"
+            return Score(scorer=scorer.name, reason=f"the judgement {why}")
         low, high = scale
         value = (said - low) / (high - low)
         return Score(scorer=scorer.name, value=min(max(value, 0.0), 1.0))

@@ -34,14 +34,13 @@ from briggs.types.errors import (
 from briggs.types.feedback import Feedback, FeedbackTask
 from briggs.types.forms import read_form
 from briggs.types.judges import ATTEMPTS_MAX, Example, Judge, Judgement, JudgeVersion
+from briggs.wires.refusals import find_cause
 
 EXAMPLE_CHARACTERS_MAX = 8_000
 _OPTIONAL = (("logprobs", "top_logprobs"), ("response_format",))
 """What a provider may not have. It is left out, in this order, where the provider refuses it."""
 
 
-TOO_LONG = "context_length_exceeded"
-"""The code of a refusal of a prompt that the model cannot read as a whole."""
 
 _STOPPING = (
     *(LimitReached, Overloaded, StoreUnavailable),
@@ -238,7 +237,7 @@ class Asker:
             except _STOPPING:
                 raise
             except BriggsError as error:
-                if getattr(error, "code", None) == TOO_LONG:
+                if find_cause(error) == "context_length":
                     raise _TooLong(error.message[:500]) from error
                 if self._leave_out(error):
                     continue

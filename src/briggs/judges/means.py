@@ -19,7 +19,7 @@ from briggs.judges.reading import list_options, list_scored
 from briggs.storage import Store
 from briggs.types.completions import Completion
 from briggs.types.fields import Field
-from briggs.types.judges import Judge, Judgement
+from briggs.types.judges import FailureCount, Judge, Judgement
 
 JUDGED_MAX = 20_000
 """The newest judged completions that are read."""
@@ -57,6 +57,8 @@ class JudgeEstimates(msgspec.Struct, kw_only=True, frozen=True):
     version: int
     lacking: int
     """Judgements that failed. Their completions are in no mean."""
+    failed: list[FailureCount]
+    """Why they failed, the most frequent reason first."""
     judged: int
     graded: int
     """Completions that both people and the judge graded."""
@@ -105,14 +107,15 @@ async def read_estimates(
                 known.append(JudgedCompletion(labels[id], judgement, people, weight))
         if len(page) < PAGE:
             break
-    failed = await store.judges.count_failed(chosen)
+    failed = await store.judges.count_failures(judge, version=chosen.version)
     estimated = await asyncio.to_thread(
         lambda: [each for field in fields for each in estimate_field(field, known)]
     )
     return JudgeEstimates(
         judge_id=judge.id,
         version=chosen.version,
-        lacking=failed,
+        lacking=sum(each.count for each in failed),
+        failed=list(failed),
         judged=len(known),
         graded=sum(any(each.people.values()) for each in known),
         fields=estimated,

@@ -211,7 +211,7 @@ class Judging:
             raise NotFound("The judge of this run is not there any more.")
         asker = await self.open_asker(judge, version=run.version)
         run.judged = run.copied = run.failed = run.unpriced = 0
-        run.failures, run.message = {}, ""
+        run.failures = {}
         run.cost_usd = await self._store.judges.measure_spent(judge, since=run.created_at)
         work = _Work(self, run, asker)
         found, most = 0, run.limit or LIMIT_MAX
@@ -443,8 +443,6 @@ class _Work:
             counted = Counter(run.failures)
             counted[judgement.failure] += 1
             run.failures = dict(counted)
-            # Kinds alone say little: one of the reasons is an example of all.
-            run.message = f"For example: {judgement.failure_reason}"
         if not is_new or judgement.is_copy:
             return
         if judgement.cost_usd is None:

@@ -11,11 +11,11 @@ from briggs.judges.graded import GradedCompletion, count_suggestions, read_grade
 from briggs.judges.judges import find_task_of, find_version
 from briggs.judges.numbers import measure_numbers
 from briggs.judges.reading import list_scored
-from briggs.judges.verdicts import FieldTrust, Suggestions, Trust
+from briggs.judges.verdicts import FieldTrust, Suggestions, Trust, say_unjudged
 from briggs.storage import Store
 from briggs.types.fields import Field
 from briggs.types.forms import read_form
-from briggs.types.judges import Judge, Judgement, JudgeVersion
+from briggs.types.judges import FailureCount, Judge, Judgement, JudgeVersion
 
 NO_SUGGESTIONS = Suggestions()
 
@@ -38,6 +38,7 @@ async def read_trust(
         chosen,
         graded,
         judgements,
+        failed=await store.judges.count_failures(judge, version=chosen.version),
         suggestions=count_suggestions(answers, chosen),
         with_suggested=with_suggested,
     )
@@ -48,6 +49,7 @@ def report(
     graded: Sequence[GradedCompletion],
     judgements: Mapping[str, Judgement],
     *,
+    failed: Sequence[FailureCount] = (),
     suggestions: Suggestions = NO_SUGGESTIONS,
     with_suggested: bool = False,
 ) -> Trust:
@@ -58,14 +60,19 @@ def report(
             failures[each.failure] = failures.get(each.failure, 0) + 1
     fields = list_scored(version.json_schema)
     named = {field.name for field in fields}
+    lacking = sum(each.status != "finished" for each in judgements.values())
+    measured = [measure_field(field, graded, model=version.model) for field in fields]
+    if lacking and not graded:
+        measured = [say_unjudged(each, lacking) for each in measured]
     return Trust(
         judge_id=version.judge_id,
         version=version.version,
-        lacking=sum(each.status != "finished" for each in judgements.values()),
+        lacking=lacking,
         failures=failures,
+        failed=list(failed),
         graded=len(graded),
         weighted=any(each.is_drawn for each in graded),
-        fields=[measure_field(field, graded, model=version.model) for field in fields],
+        fields=measured,
         left_out=[name for name in read_form(version.json_schema).names if name not in named],
         suggestions=suggestions,
         with_suggested=with_suggested,

@@ -10,6 +10,8 @@ import msgspec
 from briggs.estimates.calibration import Point
 from briggs.judges.figures import TrustFigure
 from briggs.types.fields import Field
+from briggs.types.judges import FailureCount
+from briggs.types.texts import count_of
 
 MARGIN = 0.1
 """An alpha that is lower by up to this much still counts as as good."""
@@ -17,7 +19,7 @@ SHARED_MIN = 10
 NEEDED_AT_FIRST = 60
 """How many are needed, as long as there are too few to compute it."""
 
-TrustVerdict = Literal["as_good", "worse", "too_few", "nobody_twice"]
+TrustVerdict = Literal["as_good", "worse", "too_few", "nobody_twice", "not_judged"]
 
 
 class TrustSide(msgspec.Struct, kw_only=True, frozen=True):
@@ -104,6 +106,9 @@ class Trust(msgspec.Struct, kw_only=True, frozen=True):
     """Completions that people graded and that have no judgement."""
     failures: dict[str, int]
     """How many of these failed, by reason."""
+    failed: list[FailureCount]
+    """All judgements of the version that failed, also of what nobody graded, the most frequent
+    reason first."""
     graded: int
     weighted: bool
     """Whether some were asked about in the order `informative`. Each then has the weight of what it
@@ -161,6 +166,15 @@ def _compare(difference: TrustFigure, *, shared: int) -> tuple[TrustVerdict, str
 
 def _say_too_few(shared: int, needed: int) -> str:
     return f"Too few grades to say ({shared}; about {needed} needed)."
+
+
+def say_unjudged(field: FieldTrust, lacking: int) -> FieldTrust:
+    """The report about a field of which people graded completions, and the judge judged none."""
+    graded = count_of(lacking, "completion")
+    sentence = f"Nothing to compare yet: it has judged none of the {graded} that people graded."
+    if lacking == 1:
+        sentence = "Nothing to compare yet: it has not judged what people graded."
+    return msgspec.structs.replace(field, verdict="not_judged", sentence=sentence)
 
 
 def say_nothing(field: Field, kind: Literal["number", "choice"]) -> FieldTrust:

@@ -26,7 +26,7 @@ from briggs.storage.tables import feedback, judge_runs, judge_versions, judgemen
 from briggs.types.completions import current_time_us
 from briggs.types.errors import Conflict
 from briggs.types.feedback import Feedback
-from briggs.types.judges import Judge, Judgement, JudgeRun, JudgeVersion
+from briggs.types.judges import FailureCount, Judge, Judgement, JudgeRun, JudgeVersion
 
 PAGE_ROWS = 500
 
@@ -155,12 +155,28 @@ class Judges:
             lambda connection: [_decode(row) for row in connection.execute(statement)]
         )
 
-    async def count_failed(self, version: JudgeVersion) -> int:
-        """How many judgements of a version failed."""
-        statement = select(func.count()).select_from(
-            _select(version).where(judgements.c.status == "failed").subquery()
+    async def count_failures(self, judge: Judge, *, version: int) -> Sequence[FailureCount]:
+        """How many judgements of a version failed for each reason, the most frequent first."""
+        columns = judgements.c
+        count, example = func.count(), func.max(columns.failure_reason)
+        statement = (
+            select(columns.failure, count.label("failed"), example.label("example"))
+            .where(
+                columns.organization_id == judge.organization_id,
+                columns.judge_id == judge.id,
+                columns.version == version,
+                columns.status == "failed",
+                columns.failure.is_not(None),
+            )
+            .group_by(columns.failure)
+            .order_by(count.desc(), columns.failure)
         )
-        return await self._access.read(lambda connection: connection.scalar(statement) or 0)
+        return await self._access.read(
+            lambda connection: [
+                FailureCount(failure=row.failure, count=row.failed, example=row.example or "")
+                for row in connection.execute(statement)
+            ]
+        )
 
     async def put(self, judgement: Judgement, *, given: Feedback | None = None) -> None:
         """Store a judgement in place of an earlier one of the same completion, with its feedback.

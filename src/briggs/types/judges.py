@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -27,6 +28,16 @@ Failure = Literal[
     "lost",  # The completion has no text any more.
 ]
 """Why there is no judgement."""
+FAILED: Mapping[str, tuple[str, str]] = {
+    "unreadable": ("could not be read", "could not be read"),
+    "cut_off": ("was cut off", "were cut off"),
+    "refused": ("was refused by the model", "were refused by the model"),
+    "filtered": ("was stopped by a content filter", "were stopped by a content filter"),
+    "unsure": ("was too unsure to count", "were too unsure to count"),
+    "unanswered": ("got no answer", "got no answer"),
+    "lost": ("had no text to grade", "had no text to grade"),
+}
+"""What is said of one judgement that failed, and of several."""
 
 JudgementStatus = Literal["started", "finished", "failed"]
 RunStatus = Literal["running", "finished", "stopped", "failed"]
@@ -132,6 +143,15 @@ class Judgement(msgspec.Struct, kw_only=True):
     """The comment of its feedback."""
 
 
+class FailureCount(msgspec.Struct, kw_only=True, frozen=True):
+    """How many judgements of a version failed for one reason."""
+
+    failure: Failure
+    count: int
+    example: str
+    """What is known of one of them."""
+
+
 class JudgeRun(msgspec.Struct, kw_only=True):
     """One order to grade what a filter selects."""
 
@@ -161,4 +181,16 @@ class JudgeRun(msgspec.Struct, kw_only=True):
     unpriced: int = 0
     """Calls whose price is not known."""
     message: str = ""
-    """Why it stopped; otherwise why one of those that failed has no judgement."""
+    """Why it stopped."""
+
+
+def say_failed(failure: str, count: int) -> str:
+    """How judgements failed, such as `were cut off`. An unknown failure is said as it is."""
+    one, many = FAILED.get(failure, (failure, failure))
+    return one if count == 1 else many
+
+
+def say_failures(failures: Mapping[str, int]) -> str:
+    """How many failed and why, the most frequent first: `9 could not be read, 1 was cut off`."""
+    ordered = sorted(failures.items(), key=lambda item: -item[1])
+    return ", ".join(f"{count:,} {say_failed(failure, count)}" for failure, count in ordered)

@@ -20,9 +20,17 @@ from briggs.judges.runs import RunPost
 from briggs.judges.trust import read_trust
 from briggs.judges.verdicts import Calibration
 from briggs.parts import find_parts
+from briggs.storage import Store
 from briggs.types.errors import BriggsError, InvalidRequest
-from briggs.types.judges import Judge, JudgeRun, JudgeVersion
-from briggs.web.addresses import Address, read_place
+from briggs.types.judges import (
+    Judge,
+    Judgement,
+    JudgeRun,
+    JudgeVersion,
+    say_failed,
+    say_failures,
+)
+from briggs.web.addresses import Address, join_path, read_place
 from briggs.web.csrf import Form, read_form
 from briggs.web.rendering import render
 from briggs.web.route import see_other
@@ -31,6 +39,7 @@ PAGE = 50
 PAGES_MAX = 2_000
 TASKS_MAX = 200
 RUNS_SHOWN = 20
+FAILED_SHOWN = 20
 GROUPS_SHOWN = 12
 _PLOT = 180
 _CHANGING = ("model", "task_version", "examples_shown", "samples", "max_tokens", "options")
@@ -115,6 +124,10 @@ async def show(request: Request, *, problem: str = "") -> Response:
         task=await find_task_of(store, judge),
         trust=trust,
         estimates=estimates,
+        failed=await _list_failed(store, version),
+        say_failed=say_failed,
+        say_failures=say_failures,
+        counts={each.failure: each.count for each in trust.failed},
         versions=list(reversed(_list_changes(versions))),
         runs=await _list_runs(request, judge),
         spent=await store.judges.measure_spent(judge, since=0),
@@ -229,6 +242,19 @@ def _show(value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
     return ", ".join(f"{name} {each}" for name, each in value.items()) or "none"
+
+
+async def _list_failed(store: Store, version: JudgeVersion) -> list[tuple[Judgement, str, str]]:
+    """The newest judgements that failed, with the pages of the completion and of the last call."""
+    found = await store.judges.list_page(version, limit=FAILED_SHOWN, status="failed")
+    return [
+        (
+            each,
+            join_path("completions", each.completion_id),
+            join_path("completions", each.call_ids[-1]) if each.call_ids else "",
+        )
+        for each in found
+    ]
 
 
 async def _list_runs(request: Request, judge: Judge) -> list[tuple[JudgeRun, int]]:

@@ -287,7 +287,8 @@ def test_what_is_too_long_is_asked_with_fewer_examples(server: Server, upstream:
     ask(server, "POST", f"{JUDGES}/{made['id']}", {"model": "blind/m-1"})
     failed = run(server, made, limit=2)
     assert (failed["status"], failed["failures"]) == ("finished", {"unanswered": 2})
-    assert failed["message"] == "For example: blind answered 400: It reads at most 9 tokens."
+    told = {"unanswered": "blind answered 400: It reads at most 9 tokens."}
+    assert (failed["failure_examples"], failed["message"]) == (told, "")
 
 
 def test_a_run_counts_what_it_lacks(server: Server, upstream: Upstream) -> None:
@@ -308,6 +309,10 @@ def test_a_run_counts_what_it_lacks(server: Server, upstream: Upstream) -> None:
     failed = run(server, made, filter="tag = counted", limit=2)
     assert (failed["matching"], failed["lacking"]) == (2, 2)
     assert failed["failures"] == {"cut_off": 2}
+    assert failed["failure_examples"] == {"cut_off": "The answer was cut off: raise 'max_tokens'."}
+    for report in ("trust", "estimates"):
+        [told] = ask(server, "GET", f"{JUDGES}/{made['id']}/{report}")["failed"]
+        assert (told["failure"], told["count"]) == ("cut_off", 2) and "cut off" in told["example"]
     listed = ask(server, "GET", f"{JUDGES}/{made['id']}/judgements?status=failed")["data"]
     assert len(listed) == 2 and {each["version"] for each in listed} == {2}
     listed = ask(server, "GET", f"{JUDGES}/{made['id']}/judgements?version=1&limit=3")["data"]
@@ -439,6 +444,8 @@ def test_trust_is_beside_what_people_agree_on(server: Server) -> None:
     path = f"{JUDGES}/{made['id']}/trust"
     before = ask(server, "GET", path)
     assert (before["lacking"], before["graded"]) == (24, 0)
+    assert before["fields"][0]["verdict"] == "not_judged"
+    assert "none of the 24 completions that people" in before["fields"][0]["sentence"]
     run(server, made)
     [field] = ask(server, "GET", path)["fields"]
     assert (field["name"], field["graded"], field["shared"]) == ("stars", 24, 24)

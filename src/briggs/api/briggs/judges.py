@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import msgspec
@@ -19,7 +20,7 @@ from briggs.judges.runs import RunPost
 from briggs.judges.trust import read_trust
 from briggs.parts import find_parts
 from briggs.types.errors import InvalidRequest, NotFound
-from briggs.types.judges import Judge, Judgement, JudgeRun, JudgeVersion
+from briggs.types.judges import FailureCount, Judge, Judgement, JudgeRun, JudgeVersion
 from briggs.types.times import iso
 
 VERSION_MAX = 2**31 - 1
@@ -143,14 +144,14 @@ async def retrieve_run(request: Request) -> Json:
     """`GET /api/v1/judges/{id}/runs/{run_id}`: how far a run is."""
     judge = await find_judge(request)
     run = await find_parts(request).judging.retrieve_run(judge, request.path_params["run_id"])
-    return Json(present_run(run))
+    return Json(present_run(run, await _list_failures(request, judge, run)))
 
 
 async def stop_run(request: Request) -> Json:
     """`POST /api/v1/judges/{id}/runs/{run_id}/stop`: stop a run. What was judged stays."""
     judge = await find_judge(request)
     run = await find_parts(request).judging.stop_run(judge, request.path_params["run_id"])
-    return Json(present_run(run))
+    return Json(present_run(run, await _list_failures(request, judge, run)))
 
 
 async def retrieve_trust(request: Request) -> Json:
@@ -173,6 +174,13 @@ async def find_judge(request: Request) -> Judge:
     return await judges.find_judge(
         find_store(request), request.path_params["id"], organization_id=organization.id
     )
+
+
+async def _list_failures(request: Request, judge: Judge, run: JudgeRun) -> Sequence[FailureCount]:
+    """Why judgements of the version of a run failed. While it is at work, nobody waits for this."""
+    if run.status == "running" or not run.failures:
+        return ()
+    return await find_store(request).judges.count_failures(judge, version=run.version)
 
 
 def _find_models(request: Request) -> Models:
@@ -241,10 +249,13 @@ def present_judgement(judgement: Judgement) -> dict[str, Any]:
     return dict(members)
 
 
-def present_run(run: JudgeRun) -> dict[str, Any]:
-    """A run, with how many of its completions have no judgement."""
+def present_run(run: JudgeRun, failed: Sequence[FailureCount] = ()) -> dict[str, Any]:
+    """A run, with how many of its completions have no judgement, and an example of each reason."""
     return {
         **msgspec.structs.asdict(run),
+        "failure_examples": {
+            each.failure: each.example for each in failed if each.failure in run.failures
+        },
         "created_at": iso(run.created_at),
         "updated_at": iso(run.updated_at),
         "lacking": max(run.matching - run.judged, 0),

@@ -18,6 +18,8 @@ def write_markdown(report: EvalReport, *, url: str) -> str:
     """GitHub-flavoured Markdown. The samples that changed lead to their completions at `url`."""
     run = report.run
     lines = [f"### {_escape(run.name)}", "", f"{say_lacks(report)}", ""]
+    unscored = [f"- {_escape(line)}" for line in list_unscored(report)]
+    lines += [*unscored, ""] if unscored else []
     names = [each["name"] for each in run.scorers]
     heads = ["target", *names, "failed", "cost", "p50", "p95"]
     lines += [_row(heads), _row(["---", *["---:"] * (len(heads) - 1)])]
@@ -90,6 +92,18 @@ def say_lacks(report: EvalReport) -> str:
     left = f"{missing:,} {verb} not there yet" if missing else ""
     parts = " and ".join(part for part in (failed, left) if part)
     return f"Of {count_of(progress.total, 'answer')}, {parts}."
+
+
+def list_unscored(report: EvalReport) -> Iterator[str]:
+    """Of each target and scorer, how many answers have no score, and why."""
+    for target in report.targets:
+        for name, summary in target.scores.items():
+            if summary.failed and summary.unscored:
+                reasons = "; ".join(
+                    f"{one_line(reason)} ({count:,})" for reason, count in summary.unscored.items()
+                )
+                count = count_of(summary.failed, "answer has", "answers have")
+                yield f"{count} no score by {name} ({target.target}): {reasons}."
 
 
 def say_score(summary: ScoreSummary | None) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from briggs.cli.terminal.eval_reports import (
     list_flipped,
+    list_unscored,
     name_comparison,
     say_cost,
     say_lacks,
@@ -58,6 +59,8 @@ def print_report(report: EvalReport, *, url: str) -> None:
     console = Console(highlight=False)
     has_all = report.progress.answered == report.progress.total
     console.print(Text(say_lacks(report), style="" if has_all else "bold red"))
+    for said in list_unscored(report):
+        console.print(Text(printable(said)))
     table = create_table()
     table.add_column("target", style="cyan", overflow="fold")
     names = [each["name"] for each in report.run.scorers]
@@ -86,8 +89,8 @@ def print_report(report: EvalReport, *, url: str) -> None:
                 line.append(id, style=f"link {url}{path}" if path else "")
             console.print(line.append(more))
     progress = report.progress
-    said = f"The cost of this run: {say_spent(progress)}."
+    spent = f"The cost of this run: {say_spent(progress)}."
     if progress.unpriced:
-        said += f" Calls without a known price: {progress.unpriced:,}."
-    console.print(Text(f"{said} Answers of earlier runs: {progress.cached:,}."))
+        spent += f" Calls without a known price: {progress.unpriced:,}."
+    console.print(Text(f"{spent} Answers of earlier runs: {progress.cached:,}."))
     console.print(Text(f"{url}/evals/{report.run.id}", style="dim"))

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from briggs.client import Judge, JudgeEstimates, Judgement, JudgeRun, JudgeTrust
+from briggs.client import Judge, JudgeEstimates, JudgeFailure, Judgement, JudgeRun, JudgeTrust
 from briggs.types.json import encode
+from briggs.types.judges import say_failed, say_failures
 from briggs.types.texts import count_of, one_line, printable
 
 _MANY_LACK = "completions that people graded have"
@@ -38,16 +39,16 @@ def print_judges(found: Sequence[Judge]) -> None:
 
 
 def print_runs(found: Sequence[JudgeRun]) -> None:
-    """The runs as a table. What they lack comes first."""
-    names = ("id", "lacking", "matching", "judged", "failed", "cost", "status", "why")
+    """The runs as a table. What they lack comes first, and why."""
+    names = ("id", "lacking", "failed", "matching", "judged", "cost", "status", "why")
     table = _create_table(*names)
     for run in found:
         table.add_row(
             run.id,
             f"{run.lacking:,}",
+            Text(say_failures(run.failures)),
             f"{run.matching:,}",
             f"{run.judged:,}",
-            f"{run.failed:,}",
             f"${run.cost_usd:,.4f}",
             run.status,
             Text(one_line(run.message)),
@@ -76,15 +77,10 @@ def print_judgements(found: Sequence[Judgement]) -> None:
 def print_trust(found: JudgeTrust) -> None:
     """A report as text. What is lacking comes first."""
     console = Console(highlight=False)
+    _print_failed(console, found.failed)
     if found.lacking:
-        reasons = ", ".join(f"{count:,} {name}" for name, count in found.failures.items())
-        console.print(
-            Text(
-                count_of(found.lacking, "completion that people graded has", _MANY_LACK)
-                + " no judgement"
-                f"{f' ({reasons} failed)' if reasons else ''}."
-            )
-        )
+        lacking = count_of(found.lacking, "completion that people graded has", _MANY_LACK)
+        console.print(Text(f"{lacking} no judgement."))
     _print_suggestions(console, found)
     if found.weighted:
         console.print(
@@ -130,9 +126,9 @@ def _print_suggestions(console: Console, found: JudgeTrust) -> None:
 def print_estimates(found: JudgeEstimates) -> None:
     """Means as tables. What is lacking comes first."""
     console = Console(highlight=False)
+    _print_failed(console, found.failed)
     if found.lacking:
-        failed = count_of(found.lacking, "judgement")
-        console.print(f"{failed} failed; what they were about is in no mean.")
+        console.print("What these were about is in no mean.")
     console.print(f"{found.judged:,} judged, {found.graded:,} of them graded by people.")
     for field in found.fields:
         share = f", share of {field['option']}" if field["option"] is not None else ""
@@ -144,6 +140,21 @@ def print_estimates(found: JudgeEstimates) -> None:
             means = [_show_mean(group[name]) for name in ("people", "both")]
             table.add_row(Text(one_line(title)), *means)
         console.print(table)
+
+
+def say_example(failure: str, example: str) -> str:
+    """What is known of one judgement that failed."""
+    return f"  {say_failed(failure, 1)}, for example: {one_line(example)}"
+
+
+def _print_failed(console: Console, failed: Sequence[JudgeFailure]) -> None:
+    """Why judgements failed, with an example of each reason. Nothing, if none did."""
+    if not failed:
+        return
+    counts: dict[str, int] = {each.failure: each.count for each in failed}
+    console.print(Text(f"Failed judgements: {say_failures(counts)}."))
+    for each in failed:
+        console.print(Text(say_example(each.failure, each.example)))
 
 
 def _show_mean(estimate: Mapping[str, Any] | None) -> str:
