@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from briggs.estimates.intervals import Interval
@@ -15,8 +16,9 @@ from briggs.judges.choices import measure_choices
 from briggs.judges.figures import TrustFigure, ask_apart, ask_correlation, ask_mean, measure_all
 from briggs.judges.graded import GradedCompletion
 from briggs.judges.numbers import measure_numbers
+from briggs.judges.summaries import summarise
 from briggs.judges.trust import report
-from briggs.judges.verdicts import FieldTrust, conclude
+from briggs.judges.verdicts import FieldTrust, conclude, say_nothing
 from briggs.types.forms import read_form
 from briggs.types.judges import Judgement, JudgeVersion
 
@@ -243,6 +245,17 @@ def test_figures_are_those_of_textbooks() -> None:
     assert [figure.value for figure in values] == [pytest.approx(0.6), 2.5, 2.0]
     flat = measure_all([ask_correlation([(1, 1)] * 5), ask_apart([(True, 1.0)] * 5)])
     assert flat == [TrustFigure(None), TrustFigure(None)]
+
+
+def test_a_list_says_each_sentence_once() -> None:
+    """With all the fields that it is about, in their order."""
+    stars, tone = (say_nothing(FIELDS[name], "number") for name in ("stars", "safe"))
+    other = msgspec.structs.replace(tone, name="other", verdict="worse", sentence="Worse.")
+    said = summarise([stars, other, tone])
+    assert [(each.fields, each.sentence) for each in said] == [
+        (["stars", "safe"], "Too few grades to say (0; about 60 needed)."),
+        (["other"], "Worse."),
+    ]
 
 
 def test_what_lacks_is_counted() -> None:

@@ -68,9 +68,12 @@ def test_failures_are_said_first(server: Server) -> None:
     path = f"/api/v1/judges/{judge['id']}/judgements"
     said = server.send("POST", path, {"completion_id": id}).json
     assert (said["failure"], said["attempts"]) == ("unreadable", 3)
-    page = Visitor(server).visit(f"/judges/{judge['id']}").body.decode()
+    visitor = Visitor(server)
+    page = visitor.visit(f"/judges/{judge['id']}").body.decode()
     assert page.index("Failed judgements:") < page.index("Too few grades to say")
     assert "1 could not be read." in page and "Could not be read, for example:" in page
+    listed = visitor.visit("/judges").body.decode()
+    assert "How far to trust it" in listed
     assert f"/completions/{id}" in page and f"/completions/{said['call_ids'][-1]}" in page
 
 

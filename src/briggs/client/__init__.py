@@ -53,6 +53,7 @@ from briggs.client.judges import JudgeEstimates as JudgeEstimates
 from briggs.client.judges import JudgeFailure as JudgeFailure
 from briggs.client.judges import Judgement as Judgement
 from briggs.client.judges import JudgeRun as JudgeRun
+from briggs.client.judges import JudgeSentence as JudgeSentence
 from briggs.client.judges import JudgeTrust as JudgeTrust
 from briggs.client.judges import JudgeVersion as JudgeVersion
 from briggs.client.keys import ApiKey as ApiKey

@@ -25,6 +25,14 @@ class JudgeWatch(Object):
     """US dollars a day, in UTC."""
 
 
+class JudgeSentence(Object):
+    """How far a judge can be trusted with some fields."""
+
+    fields: list[str]
+    verdict: str
+    sentence: str
+
+
 class Judge(Object):
     """A model that grades for one task. `version` and what follows are of its newest version."""
 
@@ -47,6 +55,8 @@ class Judge(Object):
     """How often the model is asked where it gives no probabilities."""
     max_tokens: int
     options: dict[str, Any]
+    trust: list[JudgeSentence] | None = None
+    """How far to trust it, in sentences. None while that is not known, and after a change."""
 
 
 class JudgeVersion(Object):

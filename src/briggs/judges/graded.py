@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.estimates.selection import Draw, find_turn, list_weights
-from briggs.feedback.answers import Answers, find_level, list_ratings
+from briggs.feedback.answers import Answers, find_level, list_ratings, read_answers
+from briggs.judges.judges import find_task_of, find_version
 from briggs.judges.reading import list_scored
 from briggs.judges.texts import read_answer_text, write_subject
 from briggs.judges.verdicts import Suggestions
@@ -27,6 +28,14 @@ GRADED_MAX = 2_000
 """The newest graded completions that are read."""
 CHARACTERS_MAX = 20_000
 """Of each text, for the guess by its words."""
+
+
+class Graders(NamedTuple):
+    """A version of a judge, its task, and what people answered to that."""
+
+    version: JudgeVersion
+    task: FeedbackTask
+    answers: Answers
 
 
 class GradedCompletion(NamedTuple):
@@ -102,6 +111,13 @@ def find_draw_place(task: FeedbackTask, completion_id: str) -> float:
     """The random number of a completion, above 0 to 1, that decides when a task asks about it."""
     # It must not go with the place of the id alone, by which a watch draws its sample.
     return (find_place(f"{task.id} {completion_id}") + 1) / PLACES
+
+
+async def read_graders(store: Store, judge: Judge, *, version: int | None = None) -> Graders:
+    """What people answered to the form of a version, by default the newest. Raises `NotFound`."""
+    chosen = await find_version(store, judge, version=version)
+    task = await find_task_of(store, judge)
+    return Graders(chosen, task, await read_answers(store, task, version=chosen.task_version))
 
 
 async def read_graded(

@@ -41,7 +41,6 @@ _OPTIONAL = (("logprobs", "top_logprobs"), ("response_format",))
 """What a provider may not have. It is left out, in this order, where the provider refuses it."""
 
 
-
 _STOPPING = (
     *(LimitReached, Overloaded, StoreUnavailable),
     *(ModelNotFound, ProviderNotFound, ProviderNotReady),

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.estimates.prediction import Estimate, estimate_mean, estimate_with_predictions
-from briggs.feedback.answers import find_level, list_ratings, read_answers, show
-from briggs.judges.graded import list_draw_weights, list_people
-from briggs.judges.judges import find_task_of, find_version
+from briggs.feedback.answers import find_level, list_ratings, show
+from briggs.judges.graded import Graders, list_draw_weights, list_people, read_graders
 from briggs.judges.reading import list_options, list_scored
 from briggs.storage import Store
 from briggs.types.completions import Completion
@@ -77,15 +76,19 @@ class JudgedCompletion(NamedTuple):
 
 
 async def read_estimates(
-    store: Store, judge: Judge, *, version: int | None = None, with_suggested: bool = False
+    store: Store,
+    judge: Judge,
+    *,
+    version: int | None = None,
+    with_suggested: bool = False,
+    of: Graders | None = None,
 ) -> JudgeEstimates:
     """The means by a version, by default the newest. Raises `NotFound`.
 
-    Grades that were given while a suggestion was seen count only `with_suggested`.
+    Grades that were given while a suggestion was seen count only `with_suggested`. Whoever has
+    read what people answered, for another report, gives it as `of`.
     """
-    chosen = await find_version(store, judge, version=version)
-    task = await find_task_of(store, judge)
-    answers = await read_answers(store, task, version=chosen.task_version)
+    chosen, task, answers = of or await read_graders(store, judge, version=version)
     fields = list_scored(chosen.json_schema)
     weights = list_draw_weights(task, answers)
     known: list[JudgedCompletion] = []

@@ -15,6 +15,7 @@ from briggs.gateway.calls import Gateway
 from briggs.judges.judgements import Asker, Locks, open_asker
 from briggs.judges.judges import check_budget, find_task_of, find_version
 from briggs.judges.ranking import Ranked, find_ranking_judge, rank_queue
+from briggs.judges.summaries import Summaries
 from briggs.storage import Query, Store
 from briggs.storage.feedback_matches import PLACES, find_place
 from briggs.types.background import logging_errors
@@ -70,6 +71,7 @@ class Judging:
         self._gateway = gateway
         self._store = store
         self._keeping = Keeping(peers)
+        self.summaries = Summaries(store)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._locks = Locks()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -203,6 +205,9 @@ class Judging:
         else:
             run.status = "finished"
         await self._store.judges.update_run(run)
+        judge = await self._store.judges.retrieve(run.judge_id, organization_id=run.organization_id)
+        if judge is not None:
+            self.summaries.refresh(judge)
 
     async def _work(self, run: JudgeRun) -> None:
         """Judge page by page. What a process that died did is counted, and not done again."""

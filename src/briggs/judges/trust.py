@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from briggs.feedback.answers import find_level, read_answers
+from briggs.feedback.answers import find_level
 from briggs.judges.choices import measure_choices
-from briggs.judges.graded import GradedCompletion, count_suggestions, read_graded
-from briggs.judges.judges import find_task_of, find_version
+from briggs.judges.graded import (
+    GradedCompletion,
+    Graders,
+    count_suggestions,
+    read_graded,
+    read_graders,
+)
 from briggs.judges.numbers import measure_numbers
 from briggs.judges.reading import list_scored
 from briggs.judges.verdicts import FieldTrust, Suggestions, Trust, say_unjudged
@@ -21,15 +26,19 @@ NO_SUGGESTIONS = Suggestions()
 
 
 async def read_trust(
-    store: Store, judge: Judge, *, version: int | None = None, with_suggested: bool = False
+    store: Store,
+    judge: Judge,
+    *,
+    version: int | None = None,
+    with_suggested: bool = False,
+    of: Graders | None = None,
 ) -> Trust:
     """The report about a version, by default the newest. Raises `NotFound`.
 
-    Grades that were given while a suggestion was seen count only `with_suggested`.
+    Grades that were given while a suggestion was seen count only `with_suggested`. Whoever has
+    read what people answered, for another report, gives it as `of`.
     """
-    chosen = await find_version(store, judge, version=version)
-    task = await find_task_of(store, judge)
-    answers = await read_answers(store, task, version=chosen.task_version)
+    chosen, task, answers = of or await read_graders(store, judge, version=version)
     graded, judgements = await read_graded(
         store, judge, chosen, task=task, answers=answers, with_suggested=with_suggested
     )

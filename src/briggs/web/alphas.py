@@ -8,7 +8,7 @@ from briggs.feedback.feedback import list_feedback
 from briggs.feedback.results import read_results
 from briggs.storage import Store
 from briggs.types.feedback import FeedbackTask
-from briggs.web.fresh import Fresh
+from briggs.types.fresh import Fresh
 
 FRESH_S = 30.0
 MEASURED_MAX = 2_000

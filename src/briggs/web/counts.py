@@ -8,9 +8,9 @@ from msgspec import UNSET
 
 from briggs.storage import Store
 from briggs.types.completions import current_time_us
+from briggs.types.fresh import Fresh
 from briggs.types.keys import Key
 from briggs.types.rollups import SPAN_US
-from briggs.web.fresh import Fresh
 
 FRESH_S = 10.0
 """How long counts are shown before they are counted again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -14,8 +14,9 @@ from briggs.estimates.calibration import Point
 from briggs.estimates.prediction import Estimate
 from briggs.judges import judges
 from briggs.judges.figures import TrustFigure
-from briggs.judges.judges import JudgeChange, find_task_of, find_version
-from briggs.judges.means import read_estimates
+from briggs.judges.graded import read_graders
+from briggs.judges.judges import JudgeChange, find_version
+from briggs.judges.means import GroupEstimate, read_estimates
 from briggs.judges.runs import RunPost
 from briggs.judges.trust import read_trust
 from briggs.judges.verdicts import Calibration
@@ -62,9 +63,11 @@ async def list_page(request: Request, *, problem: str = "", form: Form | None = 
     )
     tasks = await store.feedback_tasks.list(organization_id=organization_id, limit=TASKS_MAX)
     names = {task.id: task.name for task in tasks}
+    shown = found[:PAGE]
+    trust = await find_parts(request).judging.summaries.read_all(shown)
     rows = [
-        (each, await find_version(store, each), names.get(each.task_id, "an archived task"))
-        for each in found[:PAGE]
+        (each, await find_version(store, each), names.get(each.task_id, "an archived task"), said)
+        for each, said in zip(shown, trust, strict=True)
     ]
     return await render(
         request,
@@ -110,10 +113,11 @@ async def show(request: Request, *, problem: str = "") -> Response:
     store, judge = find_parts(request).store, await _find(request)
     number = read_place(request.query_params, "version", maximum=judge.version) or None
     with_suggested = request.query_params.get("suggested") == "true"
-    version = await find_version(store, judge, version=number)
+    graders = await read_graders(store, judge, version=number)
+    version = graders.version
     versions = await store.judges.list_versions(judge)
-    trust = await read_trust(store, judge, version=number, with_suggested=with_suggested)
-    estimates = await read_estimates(store, judge, version=number, with_suggested=with_suggested)
+    trust = await read_trust(store, judge, with_suggested=with_suggested, of=graders)
+    estimates = await read_estimates(store, judge, with_suggested=with_suggested, of=graders)
     return await render(
         request,
         "judges/show.html",
@@ -121,7 +125,7 @@ async def show(request: Request, *, problem: str = "") -> Response:
         title=judge.name,
         judge=judge,
         version=version,
-        task=await find_task_of(store, judge),
+        task=graders.task,
         trust=trust,
         estimates=estimates,
         failed=await _list_failed(store, version),
@@ -134,7 +138,7 @@ async def show(request: Request, *, problem: str = "") -> Response:
         figure_of=show_figure,
         mean_of=show_mean,
         plot=draw_reliability,
-        groups_shown=GROUPS_SHOWN,
+        list_groups=list_groups,
         link=Address(f"/judges/{judge.id}", request.query_params),
         problem=problem,
     )
@@ -182,6 +186,19 @@ def show_mean(estimate: Estimate | None) -> str:
     if estimate is None:
         return "—"
     return show_figure(TrustFigure(estimate.mean, estimate.interval))
+
+
+def list_groups(groups: Mapping[str, GroupEstimate]) -> list[tuple[str, GroupEstimate]]:
+    """The first groups of which a mean can be shown."""
+    known = [(name, each) for name, each in groups.items() if has_mean(each)]
+    return known[:GROUPS_SHOWN]
+
+
+def has_mean(group: GroupEstimate) -> bool:
+    """Whether people's grades, or theirs and the judge's, are enough for an interval."""
+    return any(
+        each is not None and each.interval is not None for each in (group.people, group.both)
+    )
 
 
 def draw_reliability(calibration: Calibration) -> Markup:

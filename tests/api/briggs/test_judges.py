@@ -96,6 +96,17 @@ def wait(server: Server, judge: dict[str, Any], run_id: str) -> dict[str, Any]:
     raise AssertionError(found)
 
 
+def wait_for_trust(server: Server, judge: dict[str, Any]) -> Any:
+    """The sentences about a judge, which are measured after a run, or when somebody looks."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = ask(server, "GET", f"{JUDGES}/{judge['id']}")["trust"]
+        if found is not None and found[0]["verdict"] != "not_judged":
+            return found
+        time.sleep(0.05)
+    raise AssertionError(found)
+
+
 def count_asked(upstream: Upstream, provider: str) -> int:
     return sum(seen.path.startswith(f"/{provider}/") for seen in upstream.seen)
 
@@ -450,6 +461,14 @@ def test_trust_is_beside_what_people_agree_on(server: Server) -> None:
     [field] = ask(server, "GET", path)["fields"]
     assert (field["name"], field["graded"], field["shared"]) == ("stars", 24, 24)
     assert field["verdict"] == "as_good" and field["sentence"].startswith("As good as a second")
+    told = {"fields": ["stars"], "verdict": "as_good", "sentence": field["sentence"]}
+    assert wait_for_trust(server, made) == [told]
+    [listed] = [
+        each
+        for each in ask(server, "GET", f"{JUDGES}?limit=100")["data"]
+        if each["id"] == made["id"]
+    ]
+    assert listed["trust"] == [told]
     alpha = field["people"]["alpha"]
     assert alpha["interval"]["low"] < alpha["value"] < alpha["interval"]["high"]
     assert field["judge"]["error"]["value"] < field["people"]["error"]["value"] + 0.1

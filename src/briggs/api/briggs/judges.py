@@ -17,6 +17,7 @@ from briggs.judges import judges
 from briggs.judges.judges import JudgeChange, find_version
 from briggs.judges.means import read_estimates
 from briggs.judges.runs import RunPost
+from briggs.judges.summaries import TrustSummary
 from briggs.judges.trust import read_trust
 from briggs.parts import find_parts
 from briggs.types.errors import InvalidRequest, NotFound
@@ -54,13 +55,22 @@ async def list_all(request: Request) -> Json:
     found = await store.judges.list(
         organization_id=organization.id, limit=window.limit, offset=window.offset
     )
-    return Json({"data": [present(each, await find_version(store, each)) for each in found]})
+    trust = await find_parts(request).judging.summaries.read_all(found)
+    return Json(
+        {
+            "data": [
+                present(each, await find_version(store, each), trust=said)
+                for each, said in zip(found, trust, strict=True)
+            ]
+        }
+    )
 
 
 async def retrieve(request: Request) -> Json:
     """`GET /api/v1/judges/{id}`: a judge by its id or its name."""
     judge = await find_judge(request)
-    return Json(present(judge, await find_version(find_store(request), judge)))
+    trust = await find_parts(request).judging.summaries.read(judge)
+    return Json(present(judge, await find_version(find_store(request), judge), trust=trust))
 
 
 async def update(request: Request) -> Json:
@@ -210,8 +220,10 @@ def read_wanted(request: Request) -> ReportOf:
     return ReportOf(version=read_version(request), with_suggested=suggested == "true")
 
 
-def present(judge: Judge, version: JudgeVersion) -> dict[str, Any]:
-    """A judge, with what its newest version is made of."""
+def present(
+    judge: Judge, version: JudgeVersion, *, trust: Sequence[TrustSummary] | None = None
+) -> dict[str, Any]:
+    """A judge, with what its newest version is made of, and how far to trust it, if known."""
     return {
         "id": judge.id,
         "name": judge.name,
@@ -228,6 +240,7 @@ def present(judge: Judge, version: JudgeVersion) -> dict[str, Any]:
         "samples": version.samples,
         "max_tokens": version.max_tokens,
         "options": version.options,
+        "trust": None if trust is None else msgspec.to_builtins(trust),
     }
 
 

@@ -21,7 +21,7 @@ _OUTCOMES = ("accepted", "edited", "rejected", "agreed")
 
 def print_judges(found: Sequence[Judge]) -> None:
     """The judges as a table."""
-    table = _create_table("name", "version", "model", "examples", "by itself", "changed")
+    table = _create_table("name", "trust", "version", "model", "examples", "by itself", "changed")
     for judge in found:
         watch = judge.watch
         share = "" if watch is None else f"{watch.sample:.0%}"
@@ -29,6 +29,7 @@ def print_judges(found: Sequence[Judge]) -> None:
             share += f", ${watch.budget_usd:,.2f} a day"
         table.add_row(
             Text(printable(judge.name)),
+            Text(_say_trust(judge)),
             str(judge.version),
             Text(printable(judge.model)),
             f"{judge.examples:,}",
@@ -36,6 +37,16 @@ def print_judges(found: Sequence[Judge]) -> None:
             judge.updated_at[:16],
         )
     Console(highlight=False).print(table)
+
+
+def _say_trust(judge: Judge) -> str:
+    """How far to trust it: a line for each sentence, with its fields if there are several."""
+    said = judge.trust
+    if said is None:
+        return "being measured"
+    if len(said) == 1:
+        return one_line(said[0].sentence)
+    return "\n".join(one_line(f"{', '.join(each.fields)}: {each.sentence}") for each in said)
 
 
 def print_runs(found: Sequence[JudgeRun]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Generic, TypeVar
 
 from briggs.types.errors import BriggsError
@@ -13,7 +14,7 @@ Subject = TypeVar("Subject")
 Figure = TypeVar("Figure")
 
 _WAIT_S = 0.03
-"""How long a page waits for a figure. What comes later is on the next page."""
+"""How long a page waits for a figure, by default. What comes later is on the next page."""
 _FIGURES_MAX = 1_000
 
 
@@ -21,8 +22,15 @@ class Fresh(Generic[Subject, Figure]):
     """The figures of many subjects, each computed again once it is older than `fresh_s`."""
 
     def __init__(
-        self, compute: Callable[[Subject], Awaitable[Figure]], *, unknown: Figure, fresh_s: float
+        self,
+        compute: Callable[[Subject], Awaitable[Figure]],
+        *,
+        unknown: Figure,
+        fresh_s: float,
+        wait_s: float = _WAIT_S,
     ) -> None:
+        """`wait_s` is how long the first reader of a figure waits for it."""
+        self._wait_s = wait_s
         self._compute = compute
         self._unknown = unknown
         self._fresh_s = fresh_s
@@ -31,14 +39,21 @@ class Fresh(Generic[Subject, Figure]):
 
     async def read(self, id: str, subject: Subject) -> Figure:
         """The figure of a subject, as far as it is known by now."""
-        at, figure = self._computed.get(id, (0.0, self._unknown))
+        at, figure = self._computed.get(id, (-inf, self._unknown))
         if time.monotonic() - at > self._fresh_s and id not in self._computing:
+            wait_s = _WAIT_S if id in self._computed else self._wait_s
+            await asyncio.wait([self.refresh(id, subject)], timeout=wait_s)
+            figure = self._computed.get(id, (0.0, figure))[1]
+        return figure
+
+    def refresh(self, id: str, subject: Subject) -> asyncio.Task[None]:
+        """Compute the figure of a subject anew, unless that is under way. Nobody has to wait."""
+        task = self._computing.get(id)
+        if task is None:
             task = asyncio.create_task(self._refresh(id, subject))
             self._computing[id] = task
             task.add_done_callback(lambda _: self._computing.pop(id, None))
-            await asyncio.wait([task], timeout=_WAIT_S)
-            figure = self._computed.get(id, (0.0, figure))[1]
-        return figure
+        return task
 
     async def _refresh(self, id: str, subject: Subject) -> None:
         try:
