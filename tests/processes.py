@@ -66,12 +66,13 @@ class Server:
         content = json.dumps(body).encode() if isinstance(body, dict) else body
         with contextlib.closing(connection):
             connection.request(method, path, body=content, headers=sent)
-            response = connection.getresponse()
-            return Reply(
-                response.status,
-                {name.lower(): value for name, value in response.getheaders()},
-                response.read(),
-            )
+            # An answer that breaks off would keep the connection open.
+            with connection.getresponse() as response:
+                return Reply(
+                    response.status,
+                    {name.lower(): value for name, value in response.getheaders()},
+                    response.read(),
+                )
 
     def chat(self, request: bytes | dict[str, Any], **options: Any) -> Reply:
         """POST a chat completion."""

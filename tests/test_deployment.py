@@ -135,16 +135,17 @@ def sign_in(port: int, *, context: ssl.SSLContext, key: str) -> None:
     headers = {"accept": "text/html", "origin": f"https://{NAME}:{port}"}
     with contextlib.closing(Proxied(port, context=context)) as connection:
         connection.request("GET", "/sign-in", headers=headers)
-        shown = connection.getresponse()
-        cookie = shown.headers["set-cookie"]
-        token = re.search(rb'"csrf" value="([^"]+)', shown.read())
+        with connection.getresponse() as shown:
+            cookie = shown.headers["set-cookie"]
+            token = re.search(rb'"csrf" value="([^"]+)', shown.read())
         assert "Secure" in cookie
         assert token is not None
         headers["cookie"] = cookie.partition(";")[0]
         headers["content-type"] = "application/x-www-form-urlencoded"
         form = urlencode({"csrf": token[1].decode(), "key": key})
         connection.request("POST", "/sign-in", body=form, headers=headers)
-        assert connection.getresponse().status == 303
+        with connection.getresponse() as signed_in:
+            assert signed_in.status == 303
 
 
 @pytest.mark.parametrize("proxy", PROXIES)

@@ -134,8 +134,10 @@ def test_requests_and_calls_in_flight(upstream: Upstream, tmp_path: Path) -> Non
         answered = [each for each in replies if each.status == 200]
         left = sorted(int(it.headers["x-ratelimit-remaining-requests"]) for it in answered)
         assert left == [*range(CALLS)]
-        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0)
-        with pytest.raises(openai.RateLimitError) as caught:
+        with (
+            openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0) as client,
+            pytest.raises(openai.RateLimitError) as caught,
+        ):
             client.chat.completions.create(
                 model="steady/m", messages=[{"role": "user", "content": "hi"}]
             )

@@ -89,7 +89,8 @@ def measure_longest_wait(server: Server) -> Iterator[list[float]]:
             while not is_over.wait(0.01):
                 began = time.monotonic()
                 connection.request("GET", "/health")
-                connection.getresponse().read()
+                with connection.getresponse() as response:
+                    response.read()
                 waits.append(time.monotonic() - began)
 
     thread = threading.Thread(target=ask)

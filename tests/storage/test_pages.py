@@ -8,7 +8,7 @@ from unittest import mock
 import msgspec
 import pytest
 
-from briggs.storage import Query, Store, pages, surveys
+from briggs.storage import Query, Store, pages
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, Fix
 from briggs.types.errors import InvalidRequest
@@ -47,13 +47,6 @@ async def filled(store: Store) -> Store:
     return store
 
 
-@pytest.fixture
-def has_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow this machine is."""
-    monkeypatch.setattr(pages, "SHOWN_WITHIN_S", 60.0)
-    monkeypatch.setattr(surveys, "WITHIN_S", 60.0)
-
-
 async def list_all(store: Store, query: Query) -> list[str]:
     found: list[str] = []
     while True:
@@ -65,7 +58,6 @@ async def list_all(store: Store, query: Query) -> list[str]:
         query = msgspec.structs.replace(query, after=found[-1])
 
 
-@pytest.mark.usefixtures("has_time")
 @pytest.mark.parametrize("text", ["", "tag = b", '"question 1"', "status = failed", "cost > 1"])
 async def test_windows_find_what_one_search_finds(filled: Store, text: str) -> None:
     """A list that is searched part by part is that of one search, on every page."""
@@ -137,7 +129,6 @@ class Impatient:
         raise TimeoutError
 
 
-@pytest.mark.usefixtures("has_time")
 async def test_look_over(filled: Store) -> None:
     """A survey counts by time, status, model, tag, rules and grades."""
     task = FeedbackTask(organization_id="default", name="t", json_schema={})

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
-from briggs.storage import Query, Store, counts, search, search_index
+from briggs.storage import Query, Store, search, search_index
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database
 from briggs.storage.said import list_said
@@ -63,7 +63,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         "EVERY_S": 0.0,
     }.items():
         monkeypatch.setattr(search_index, name, value)
-    monkeypatch.setattr(counts, "COUNTED_WITHIN_S", 60.0)
     monkeypatch.setattr(search, "BLOCK_ROWS", 2)
     monkeypatch.setattr(search, "SCAN_ROWS", 5)
     monkeypatch.setattr(search, "LED_ROWS", 0)

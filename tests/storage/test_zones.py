@@ -53,11 +53,8 @@ FILTERS = (
 
 
 @pytest.fixture(autouse=True)
-def has_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow this machine is."""
-    monkeypatch.setattr(pages, "SHOWN_WITHIN_S", 60.0)
-    monkeypatch.setattr(zones, "LEARNT_WITHIN_S", 60.0)
-    # However few completions these tests have.
+def sorts_by_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few completions these tests have."""
     monkeypatch.setattr(pages, "SORTED_AT_ONCE", 0)
     monkeypatch.setattr(pages, "SORTED_AT_ONCE_US", 0)
 

@@ -67,9 +67,9 @@ class Caller:
         headers = {"authorization": f"Bearer {key or self._server.key}"}
         content = json.dumps(body).encode() if body is not None else None
         self._connection.request(method, path, body=content, headers=headers)
-        response = self._connection.getresponse()
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return Reply(response.status, headers, response.read())
+        with self._connection.getresponse() as response:
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, headers, response.read())
 
     def chat(self, said: str, *, model: str = "ok/m", key: str = "", **more: Any) -> Reply:
         """A chat completion."""

@@ -139,8 +139,9 @@ def server(vendors: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def client(server: Server) -> openai.OpenAI:
-    return create_client(server, server.key)
+def client(server: Server) -> Iterator[openai.OpenAI]:
+    with create_client(server, server.key) as client:
+        yield client
 
 
 def create_client(server: Server, key: str) -> openai.OpenAI:
@@ -309,8 +310,11 @@ def test_what_the_provider_cannot_do_is_refused_by_name(
     with pytest.raises(openai.BadRequestError, match="no such thing") as caught:
         client.responses.create(model="refuses/m", input="x")
     assert caught.value.param == "input"
-    with pytest.raises(openai.AuthenticationError):
-        create_client(server, "sk-none").responses.create(model="ok/m", input="x")
+    with (
+        create_client(server, "sk-none") as nobody,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        nobody.responses.create(model="ok/m", input="x")
 
 
 def test_a_stream_that_breaks_fails_in_both_ways(server: Server, client: openai.OpenAI) -> None:
@@ -483,23 +487,23 @@ def test_a_key_sees_its_own_responses_or_may_read(server: Server, client: openai
     made = server.send(
         "POST", "/v1/organization/admin_api_keys", {"name": "app", "scopes": ["answer"]}
     )
-    app = create_client(server, made.json["value"])
-    own = app.responses.create(model="ok/m", input="one")
-    assert app.responses.retrieve(own.id).id == own.id
-    app.responses.create(model="ok/m", input="two", previous_response_id=own.id)
-    others = client.responses.create(model="ok/m", input="secret")
-    with pytest.raises(openai.NotFoundError):
-        app.responses.retrieve(others.id)
-    with pytest.raises(openai.BadRequestError, match="not found"):
-        app.responses.create(model="ok/m", input="x", previous_response_id=others.id)
-    with pytest.raises(openai.BadRequestError, match=r"'input\[0\].id'"):
-        reference: Any = {"type": "item_reference", "id": others.output[0].id}
-        app.responses.create(model="ok/m", input=[reference])
-    conversation = client.conversations.create().id
-    client.responses.create(model="ok/m", input="secret", conversation=conversation)
-    with pytest.raises(openai.NotFoundError):
-        app.conversations.items.list(conversation)
-    assert client.responses.retrieve(own.id).id == own.id
+    with create_client(server, made.json["value"]) as app:
+        own = app.responses.create(model="ok/m", input="one")
+        assert app.responses.retrieve(own.id).id == own.id
+        app.responses.create(model="ok/m", input="two", previous_response_id=own.id)
+        others = client.responses.create(model="ok/m", input="secret")
+        with pytest.raises(openai.NotFoundError):
+            app.responses.retrieve(others.id)
+        with pytest.raises(openai.BadRequestError, match="not found"):
+            app.responses.create(model="ok/m", input="x", previous_response_id=others.id)
+        with pytest.raises(openai.BadRequestError, match=r"'input\[0\].id'"):
+            reference: Any = {"type": "item_reference", "id": others.output[0].id}
+            app.responses.create(model="ok/m", input=[reference])
+        conversation = client.conversations.create().id
+        client.responses.create(model="ok/m", input="secret", conversation=conversation)
+        with pytest.raises(openai.NotFoundError):
+            app.conversations.items.list(conversation)
+        assert client.responses.retrieve(own.id).id == own.id
 
 
 def test_another_organization_sees_nothing(server: Server, client: openai.OpenAI) -> None:
@@ -516,16 +520,16 @@ def test_another_organization_sees_nothing(server: Server, client: openai.OpenAI
     paths += [("GET", f"/v1/conversations/{conversation}{rest}") for rest in ("", "/items")]
     for method, path in paths:
         assert server.send(method, path, key=acme).status == 404, (method, path)
-    stranger = create_client(server, acme)
-    for id in ids:
-        with pytest.raises(openai.BadRequestError, match="not found"):
-            stranger.responses.create(model="ok/m", input="x", previous_response_id=id)
-    with pytest.raises(openai.NotFoundError):
-        stranger.responses.create(model="ok/m", input="x", conversation=conversation)
-    reference: Any = {"type": "item_reference", "id": own.output[0].id}
-    with pytest.raises(openai.BadRequestError, match=r"'input\[0\].id'"):
-        stranger.responses.create(model="ok/m", input=[reference])
-    assert get(server, own.id).status == 200
+    with create_client(server, acme) as stranger:
+        for id in ids:
+            with pytest.raises(openai.BadRequestError, match="not found"):
+                stranger.responses.create(model="ok/m", input="x", previous_response_id=id)
+        with pytest.raises(openai.NotFoundError):
+            stranger.responses.create(model="ok/m", input="x", conversation=conversation)
+        reference: Any = {"type": "item_reference", "id": own.output[0].id}
+        with pytest.raises(openai.BadRequestError, match=r"'input\[0\].id'"):
+            stranger.responses.create(model="ok/m", input=[reference])
+        assert get(server, own.id).status == 200
 
 
 def test_odd_requests_that_passed_are_read_again(server: Server) -> None:

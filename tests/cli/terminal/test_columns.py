@@ -87,7 +87,8 @@ def test_retries_are_marked(server: RunningServer) -> None:
             "x-briggs-session": "again",
         },
     )
-    urllib.request.urlopen(request).read()
+    with urllib.request.urlopen(request) as answer:
+        answer.read()
     assert "✓↻" in plain(show("completions", "list", "--session=again", server=server)[1])
     (row,) = read_csv(run("completions", "list", "--session=again", "--csv", server=server).output)
     assert row["retries"] == "2"
