@@ -214,7 +214,7 @@ class EvalRunOptions(TypedDict, total=False):
     parameters: Mapping[str, Any]
     """Members of every request, in place of those of the samples."""
     concurrency: int
-    """How many are asked at the same time; 8 by default."""
+    """How many the server asks at the same time; 8 by default. 0 leaves asking to workers."""
     fresh: bool
     """Whether everything is asked anew, although it was answered in an earlier run."""
 
@@ -296,6 +296,18 @@ class EvalRuns:
         query = encode_query(baseline=baseline)
         path = f"{_path(id)}/report"
         return await self._connection.request("GET", path, EvalReport, query=query)
+
+    async def ask(self, id: str, *, sample: int, target: str, repeat: int = 0) -> EvalAnswer:
+        """The answer of one place of a run, asked now unless it was. For workers of your own.
+
+        A place is asked once, however often and by however many it is asked for. Create the run
+        with `concurrency=0`, so that the server leaves asking to the workers while there are any.
+        Raises `NotFound`, and `Refused` if the run is not running.
+        """
+        body = {"sample": sample, "target": target, "repeat": repeat}
+        path = f"{_path(id)}/ask"
+        answer = await self._connection.send("POST", path, body=body, is_idempotent=True)
+        return self._connection.read(answer, EvalAnswer)
 
     async def add_scores(self, id: str, scores: Sequence[Mapping[str, Any]]) -> int:
         """Add scores of scorers whose kind is `external`. Returns how many answers got some.

@@ -907,6 +907,15 @@ class EvalRuns:
         """The report of a run, beside the run `baseline`. Raises `NotFound`."""
         return self._runner.run(self._calls.report(id, baseline=baseline))
 
+    def ask(self, id: str, *, sample: int, target: str, repeat: int = 0) -> EvalAnswer:
+        """The answer of one place of a run, asked now unless it was. For workers of your own.
+
+        A place is asked once, however often and by however many it is asked for. Create the run
+        with `concurrency=0`, so that the server leaves asking to the workers while there are any.
+        Raises `NotFound`, and `Refused` if the run is not running.
+        """
+        return self._runner.run(self._calls.ask(id, sample=sample, target=target, repeat=repeat))
+
     def add_scores(self, id: str, scores: Sequence[Mapping[str, Any]]) -> int:
         """Add scores of scorers whose kind is `external`. Returns how many answers got some.
 

@@ -209,9 +209,9 @@ def _check_counts(post: EvalRunPost, dataset: Dataset) -> None:
     )
     check(1 <= post.repeats <= REPEATS_MAX, "repeats", f"a number from 1 to {REPEATS_MAX}")
     check(
-        1 <= post.concurrency <= CONCURRENCY_MAX,
+        0 <= post.concurrency <= CONCURRENCY_MAX,
         "concurrency",
-        f"a number from 1 to {CONCURRENCY_MAX}",
+        f"a number from 0 to {CONCURRENCY_MAX}",
     )
     check(post.limit is None or post.limit >= 1, "limit", "a number from 1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -29,9 +30,11 @@ from briggs.types.errors import (
     StoreUnavailable,
 )
 from briggs.types.evals import (
+    CONCURRENCY,
     INTERRUPTED,
     REASON_LENGTH_MAX,
     RECORDED,
+    AnswerPlace,
     EvalAnswer,
     EvalRun,
     RunProgress,
@@ -53,7 +56,11 @@ STORE_WAIT_S = 5.0
 LOOKED_EVERY_S = 2.0
 """How often a process that is one of several looks for what others began or left."""
 WATCHED_EVERY_S = 0.5
-BEGIN, CANCEL = "eval_runs.begin", "eval_runs.cancel"
+WORKERS_WAIT_S = 120.0
+"""So long after the last sign of a worker, the server asks what workers have left."""
+LEFT_AFTER_S = 120.0
+"""So long after its call has ended, another process is taken to have left an answer."""
+BEGIN, CANCEL, WORKED = "eval_runs.begin", "eval_runs.cancel", "eval_runs.worked"
 """The topics on which other processes tell the keeper of a run, by its id."""
 NOT_RECORDED = "not_recorded"
 _CUT = ("length", "content_filter")
@@ -81,12 +88,15 @@ class EvalRuns:
         self._keeping = Keeping(peers)
         self._peers.handle(BEGIN, self._hear_begin)
         self._peers.handle(CANCEL, self._hear_cancel)
+        self._peers.handle(WORKED, self._hear_worked)
         self._told = asyncio.Event()
         """Set when another process has told of a run."""
         self._looking: asyncio.Task[None] | None = None
         self._active: dict[str, _Active] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         """Held while a request is asked, by its organization and hash."""
+        self._asked_for: dict[tuple[str, AnswerPlace], asyncio.Task[None]] = {}
+        """What is asked for workers, by the run and the place."""
         self._is_closing = False
 
     async def start(self) -> None:
@@ -102,6 +112,7 @@ class EvalRuns:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         tasks = [each.task for each in self._active.values() if each.task is not None]
+        tasks += self._asked_for.values()
         if tasks:
             limits = self._gateway.running.limits
             await asyncio.wait(tasks, timeout=limits.shutdown_timeout_s)
@@ -127,8 +138,14 @@ class EvalRuns:
         """Ask what is missing and what failed. Does nothing to a run that is running."""
         if run.id in self._active:
             return run
-        await self._store.eval_runs.resume(run)
-        resumed = msgspec.structs.replace(run, status="running", failure="", finished_at=None)
+        resumed = msgspec.structs.replace(
+            run,
+            status="running",
+            failure="",
+            finished_at=None,
+            concurrency=run.concurrency or CONCURRENCY,
+        )
+        await self._store.eval_runs.resume(resumed)
         await self._begin_here_or_there(resumed)
         return resumed
 
@@ -140,6 +157,34 @@ class EvalRuns:
             self._peers.tell(CANCEL, run.id.encode())
         async for _ in self.watch(run):
             pass
+
+    async def ask(self, run: EvalRun, place: AnswerPlace) -> EvalAnswer:
+        """The answer of a place, asked now unless it was: for workers outside of the server.
+
+        A place is asked once, however many ask for it. It is asked to the end although its
+        caller leaves, so whoever asks for it again gets the same answer. Raises `Conflict` if the
+        run is not running, and `InsufficientQuota` if its key may spend nothing more.
+        """
+        self.note_worker(run)
+        name = (run.id, place)
+        while True:
+            found = await self._store.eval_runs.retrieve_answer(run, place)
+            if found is not None and found.status != "asked":
+                return found
+            task = self._asked_for.get(name)
+            if task is None and found is None:
+                task = self._ask_in_background(run, place)
+            if task is None:
+                # Another process asks it, or the run itself.
+                await asyncio.sleep(WATCHED_EVERY_S)
+            else:
+                await asyncio.shield(task)
+
+    def note_worker(self, run: EvalRun) -> None:
+        """Note that a worker is at work on a run, so that the run leaves asking to it."""
+        self._hear_worked(run.id.encode())
+        if not self._peers.is_keeper:
+            self._peers.tell(WORKED, run.id.encode())
 
     async def measure(self, run: EvalRun) -> RunProgress:
         """How far a run is."""
@@ -192,6 +237,38 @@ class EvalRuns:
             active.is_cancelled = True
         return b""
 
+    def _hear_worked(self, id: bytes) -> bytes:
+        active = self._active.get(id.decode())
+        if active is not None:
+            active.worked_at = time.monotonic()
+        return b""
+
+    def _ask_in_background(self, run: EvalRun, place: AnswerPlace) -> asyncio.Task[None]:
+        if run.status != "running" or self._is_closing:
+            raise Conflict(f"The run is {run.status}: resume it first, or begin another one.")
+        task = asyncio.get_running_loop().create_task(self._ask_for_worker(run, place))
+        self._asked_for[run.id, place] = task
+
+        def forget(task: asyncio.Task[None]) -> None:
+            del self._asked_for[run.id, place]
+            # Whoever waits gets the error. If all have left, nobody does.
+            if not task.cancelled():
+                task.exception()
+
+        task.add_done_callback(forget)
+        return task
+
+    async def _ask_for_worker(self, run: EvalRun, place: AnswerPlace) -> None:
+        dataset = await self._find_dataset(run)
+        number, target, repeat = place
+        samples = await self._store.datasets.read_samples(dataset, [number])
+        active = self._active.get(run.id) or self._open(run, RunProgress(status="running", total=0))
+        try:
+            await self._ask(active, EvalItem(number, samples[number], target, repeat))
+        except InsufficientQuota as error:
+            active.end = error
+            raise
+
     async def _begin_here_or_there(self, run: EvalRun) -> None:
         if not self._peers.is_keeper:
             self._peers.tell(BEGIN, run.id.encode())
@@ -201,12 +278,15 @@ class EvalRuns:
             self._begin(run, progress)
 
     def _begin(self, run: EvalRun, progress: RunProgress) -> None:
-        of = run.organization_id
-        verdicts = Verdicts(self._judging, store=self._store, organization_id=of)
-        active = _Active(run, progress, verdicts)
-        self._active[run.id] = active
+        active = self._active[run.id] = self._open(run, progress)
         # What was asked when another process takes over is paid for, so it goes on record.
         active.task = self._keeping.begin(self._run(active), is_cancelled=False)
+
+    def _open(self, run: EvalRun, progress: RunProgress) -> _Active:
+        of = run.organization_id
+        return _Active(
+            run, progress, Verdicts(self._judging, store=self._store, organization_id=of)
+        )
 
     async def _run(self, active: _Active) -> None:
         run = active.run
@@ -238,24 +318,52 @@ class EvalRuns:
 
     async def _work(self, active: _Active) -> None:
         run = active.run
+        dataset = await self._find_dataset(run)
+        await self._recover(active, dataset, others_ask=run.concurrency == 0)
+        if run.concurrency == 0:
+            await self._leave_to_workers(active)
+        items = _Items(self._list_left(active, dataset))
+        askers = [
+            asyncio.create_task(self._ask_all(active, items))
+            for _ in range(run.concurrency or CONCURRENCY)
+        ]
+        try:
+            await asyncio.gather(*askers)
+        finally:
+            for asker in askers:
+                asker.cancel()
+            await asyncio.gather(*askers, return_exceptions=True)
+        while not self._is_closing and await self._recover(active, dataset):  # noqa: ASYNC110
+            await asyncio.sleep(WATCHED_EVERY_S)
+        active.progress = await self._store.eval_runs.measure(run)
+        if active.end is not None:
+            raise active.end
+
+    async def _find_dataset(self, run: EvalRun) -> Dataset:
         dataset = await self._store.datasets.find(
             run.dataset_id, organization_id=run.organization_id
         )
         if dataset is None:
             raise NotFound(f"The dataset {run.dataset} was deleted, so the run cannot go on.")
-        await self._recover(active, dataset)
-        items = _Items(self._list_left(active, dataset))
-        workers = [
-            asyncio.create_task(self._ask_all(active, items)) for _ in range(run.concurrency)
-        ]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-        if active.end is not None:
-            raise active.end
+        return dataset
+
+    async def _leave_to_workers(self, active: _Active) -> None:
+        """Ask nothing, as long as workers do and something is left for them."""
+        run = active.run
+        while not (active.is_cancelled or active.end is not None or self._is_closing):
+            await self._store.require_term()
+            if self._peers.describe():
+                progress = await self._store.eval_runs.measure(run)
+                if progress != active.progress:
+                    active.progress = progress
+                    active.tell()
+            if active.progress.answered + active.progress.failed >= run.total:
+                return
+            if any(id == run.id for id, _ in self._asked_for):
+                active.worked_at = time.monotonic()
+            if time.monotonic() - active.worked_at > WORKERS_WAIT_S:
+                return
+            await asyncio.sleep(WATCHED_EVERY_S)
 
     async def _list_left(self, active: _Active, dataset: Dataset) -> AsyncIterator[EvalItem]:
         """What is still to be asked, in the order of the samples."""
@@ -265,22 +373,29 @@ class EvalRuns:
             numbers = range(begin, min(begin + SAMPLES_AT_ONCE, run.samples))
             samples = await self._store.datasets.read_samples(dataset, numbers)
             for item in list_items(run, sorted(samples.items())):
-                if active.is_cancelled or self._is_closing:
+                if active.is_cancelled or active.end is not None or self._is_closing:
                     return
                 if item.place not in done:
                     yield item
 
-    async def _recover(self, active: _Active, dataset: Dataset) -> None:
-        """Find out what became of what was being asked when the last process ended.
+    async def _recover(self, active: _Active, dataset: Dataset, *, others_ask: bool = True) -> bool:
+        """Find out what became of what was being asked by a process that has ended.
 
         A call that was answered is on record. One that was not may have reached the target, so it
-        is not asked again before somebody resumes the run.
+        is not asked again before somebody resumes the run. `others_ask` says whether other
+        processes may be asking. Returns whether something is being asked still.
         """
         run = active.run
+        waits = False
+        here = {*self._asked_for}
         for asked in await self._store.eval_runs.list_asked(run):
             completion = await self._store.completions.retrieve(
                 asked.completion_id or "", organization_id=run.organization_id
             )
+            is_left = not others_ask or self._is_left(active, asked, completion)
+            if (run.id, asked.place) in here or not is_left:
+                waits = True
+                continue
             samples = await self._store.datasets.read_samples(dataset, [asked.sample])
             if completion is not None and completion.status == "finished" and samples:
                 found = read_answer(read_answered(completion))
@@ -292,6 +407,18 @@ class EvalRuns:
                     "Briggs stopped while this was asked. Resume the run to ask it again."
                 )
                 await self._write(active, asked)
+        return waits
+
+    def _is_left(self, active: _Active, asked: EvalAnswer, completion: Completion | None) -> bool:
+        """Whether the process that asked has ended, as far as this one can know."""
+        if not self._peers.describe():
+            return True
+        if completion is not None and completion.status == "started":
+            return False
+        if completion is not None and completion.failure_kind == INTERRUPTED:
+            return True
+        since = active.waited_since.setdefault(asked.place, time.monotonic())
+        return time.monotonic() - since > LEFT_AFTER_S
 
     async def _ask_all(self, active: _Active, items: _Items) -> None:
         while active.end is None and (item := await items.take()) is not None:
@@ -319,8 +446,9 @@ class EvalRuns:
         name = (run.organization_id, answer.request_hash)
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
-            if run.fresh or not await self._reuse(active, answer, item.sample):
-                await self._ask_target(active, answer, item.sample, body)
+            with contextlib.suppress(_Taken):
+                if run.fresh or not await self._reuse(active, answer, item.sample):
+                    await self._ask_target(active, answer, item.sample, body)
         self._locks.pop(name, None)
 
     async def _take_recorded(self, active: _Active, answer: EvalAnswer, sample: Sample) -> None:
@@ -397,10 +525,20 @@ class EvalRuns:
             key_limits=None if key is None else key.limits,
             tags=[TAG, f"{TAG}:{run.id}"],
         )
+        # On disk before it is asked, so that a killed process does not ask it twice, and of several
+        # processes only one does.
+        is_claimed = answer.completion_id is not None
         answer.completion_id = call.completion.id
-        # On disk before it is asked, so that a killed process does not ask it twice.
-        await self._store.eval_runs.write(answer)
-        response = await call.complete()
+        if is_claimed:
+            await self._store.eval_runs.write(answer)
+        elif not await self._store.eval_runs.claim(answer):
+            raise _Taken
+        try:
+            response = await call.complete()
+        except InsufficientQuota:
+            # Nothing was asked.
+            await self._store.eval_runs.release(answer)
+            raise
         return call.completion, response
 
     async def _finish(
@@ -426,8 +564,16 @@ class EvalRuns:
         await self._write(active, answer)
 
     async def _write(self, active: _Active, answer: EvalAnswer) -> None:
-        await self._store.eval_runs.write(answer)
-        active.add(answer)
+        """Store how an answer ended, unless it was not asked here and another process has it."""
+        is_claimed = answer.completion_id is not None and not answer.is_cached
+        if is_claimed:
+            await self._store.eval_runs.write(answer)
+        if is_claimed or await self._store.eval_runs.claim(answer):
+            active.add(answer)
+
+
+class _Taken(Exception):
+    """Another process asks the same place of a run."""
 
 
 class _Active:
@@ -443,6 +589,10 @@ class _Active:
         """Set and replaced whenever the progress has changed."""
         self.end: BriggsError | None = None
         """Why nothing more is asked, although there is more."""
+        self.worked_at = time.monotonic()
+        """When a worker outside of the server was last seen."""
+        self.waited_since: dict[AnswerPlace, float] = {}
+        """Since when the ends of calls wait for the processes that asked."""
 
     def add(self, answer: EvalAnswer) -> None:
         """Count an answer."""

@@ -24,6 +24,7 @@ from briggs.storage.tables import IS_ANSWERED, completions, eval_answers, eval_r
 from briggs.types.completions import current_time_us
 from briggs.types.evals import (
     INTERRUPTED,
+    AnswerPlace,
     EvalAnswer,
     EvalRun,
     EvalRunStatus,
@@ -32,9 +33,6 @@ from briggs.types.evals import (
 )
 
 PAGE_ROWS = 500
-
-AnswerPlace = tuple[int, str, int]
-"""The sample, the target and the repeat of an answer."""
 
 
 class EvalRunStore:
@@ -85,7 +83,7 @@ class EvalRunStore:
         await self._access.act(lambda connection: connection.execute(statement).rowcount)
 
     async def resume(self, run: EvalRun) -> None:
-        """Note that a run is running again, and forget its failed answers.
+        """Note that a run is running again with its `concurrency`, and forget failed answers.
 
         Those that were interrupted and whose calls were answered all the same count as asked.
         """
@@ -107,6 +105,23 @@ class EvalRunStore:
         """The answers of a run that were asked for, and of which nothing more is known."""
         statement = select(eval_answers).where(_is_of(run), eval_answers.c.status == "asked")
         return await self._access.read(_reader(statement))
+
+    async def retrieve_answer(self, run: EvalRun, place: AnswerPlace) -> EvalAnswer | None:
+        """What is known of one answer."""
+        statement = select(eval_answers).where(_is_at(run, place))
+        found = await self._access.read(_reader(statement))
+        return found[0] if found else None
+
+    async def claim(self, answer: EvalAnswer) -> bool:
+        """Store an answer unless its place is taken. Returns whether it was free.
+
+        Of several processes that want to ask the same, only one claims it.
+        """
+        return await self._access.act(lambda connection: _claim(connection, answer))
+
+    async def release(self, answer: EvalAnswer) -> None:
+        """Free the place of an answer that was claimed and not asked."""
+        await self._access.act(lambda connection: _free(connection, answer))
 
     async def write(self, answer: EvalAnswer) -> None:
         """Store what is known of an answer, in place of what was."""
@@ -169,14 +184,26 @@ def _is_run(id: str, organization_id: str) -> ColumnElement[bool]:
 
 
 def _is_of(run: EvalRun) -> ColumnElement[bool]:
+    return _is_of_run(run.id, run.organization_id)
+
+
+def _is_of_run(run_id: str, organization_id: str) -> ColumnElement[bool]:
     columns = eval_answers.c
-    return and_(columns.organization_id == run.organization_id, columns.run_id == run.id)
+    return and_(columns.organization_id == organization_id, columns.run_id == run_id)
 
 
 def _is_at(run: EvalRun, place: AnswerPlace) -> ColumnElement[bool]:
+    return and_(_is_of(run), _is_place(place))
+
+
+def _is_same(answer: EvalAnswer) -> ColumnElement[bool]:
+    of_run = _is_of_run(answer.run_id, answer.organization_id)
+    return and_(of_run, _is_place(answer.place))
+
+
+def _is_place(place: AnswerPlace) -> ColumnElement[bool]:
     columns = eval_answers.c
     return and_(
-        _is_of(run),
         columns.sample == place[0],
         columns.target == place[1],
         columns.repeat == place[2],
@@ -215,7 +242,7 @@ def _resume(connection: Connection, run: EvalRun) -> None:
     connection.execute(
         update(eval_runs)
         .where(_is_run(run.id, run.organization_id))
-        .values(status="running", failure="", finished_at=None)
+        .values(status="running", failure="", finished_at=None, concurrency=run.concurrency)
     )
     failed = (_is_of(run), eval_answers.c.status == "failed")
     answered = exists().where(
@@ -254,17 +281,20 @@ def _measure(connection: Connection, run: EvalRun) -> RunProgress:
     return progress
 
 
+def _claim(connection: Connection, answer: EvalAnswer) -> bool:
+    taken = select(eval_answers.c.sample).where(_is_same(answer))
+    if connection.execute(taken).first() is not None:
+        return False
+    connection.execute(eval_answers.insert().values(rows.encode(answer, table=eval_answers)))
+    return True
+
+
+def _free(connection: Connection, answer: EvalAnswer) -> int:
+    return connection.execute(eval_answers.delete().where(_is_same(answer))).rowcount
+
+
 def _write(connection: Connection, answer: EvalAnswer) -> None:
-    columns = eval_answers.c
-    connection.execute(
-        eval_answers.delete().where(
-            columns.organization_id == answer.organization_id,
-            columns.run_id == answer.run_id,
-            columns.sample == answer.sample,
-            columns.target == answer.target,
-            columns.repeat == answer.repeat,
-        )
-    )
+    _free(connection, answer)
     connection.execute(eval_answers.insert().values(rows.encode(answer, table=eval_answers)))
 
 

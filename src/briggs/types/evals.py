@@ -36,6 +36,8 @@ RECORDED = "recorded"
 """The target that asks nothing: its answer is that of the completion a sample was made of."""
 EvalRunStatus = Literal["running", "finished", "cancelled", "failed"]
 AnswerStatus = Literal["asked", "answered", "failed"]
+AnswerPlace = tuple[int, str, int]
+"""The sample, the target and the repeat of an answer."""
 INTERRUPTED = "interrupted"
 """The kind of failure of what was being asked when its process ended, or another one took over."""
 
@@ -99,6 +101,7 @@ class EvalRun(msgspec.Struct, kw_only=True):
     parameters: dict[str, Any] = {}
     """Members of every request, in place of those of the samples."""
     concurrency: int = CONCURRENCY
+    """How many the server asks at the same time. 0 leaves asking to workers while there are any."""
     fresh: bool = False
     """Whether everything is asked anew, although it was answered in an earlier run."""
     key_id: str | None
@@ -136,6 +139,11 @@ class EvalAnswer(msgspec.Struct, kw_only=True):
     cost_usd: float | None = None
     duration_ms: float | None = None
     scores: list[Score] = []
+
+    @property
+    def place(self) -> AnswerPlace:
+        """Where it is in its run."""
+        return self.sample, self.target, self.repeat
 
 
 class RunProgress(msgspec.Struct, kw_only=True):

@@ -48,6 +48,14 @@ class ScorePost(msgspec.Struct, kw_only=True):
     reason: str = ""
 
 
+class AskPost(msgspec.Struct, kw_only=True):
+    """The place of an answer that a worker wants."""
+
+    sample: int
+    target: str
+    repeat: int = 0
+
+
 class _Scores(msgspec.Struct, kw_only=True):
     scores: list[ScorePost]
 
@@ -107,9 +115,24 @@ async def retrieve_report(request: Request) -> Json:
     return Json({"run": _present(run), **msgspec.to_builtins(found)})
 
 
+async def ask(request: Request) -> Json:
+    """`POST /api/v1/eval_runs/{id}/ask`: the answer of one place, asked now unless it was."""
+    run = await _find(request)
+    post = read_members(await read_body(request), AskPost)
+    _check_place(post, run)
+    answer = await _find_runs(request).ask(run, (post.sample, post.target, post.repeat))
+    completion = None
+    if answer.completion_id is not None:
+        completion = await find_store(request).completions.retrieve(
+            answer.completion_id, organization_id=run.organization_id
+        )
+    return Json(await asyncio.to_thread(_present_answer, answer, completion))
+
+
 async def add_scores(request: Request) -> Json:
     """`POST /api/v1/eval_runs/{id}/scores`: the scores of scorers whose kind is `external`."""
     run = await _find(request)
+    _find_runs(request).note_worker(run)
     given = read_members(await read_body(request), _Scores).scores
     if len(given) > SCORES_MAX:
         raise InvalidRequest(f"Send at most {SCORES_MAX:,} scores at once.", param="scores")
@@ -167,6 +190,15 @@ async def _find(request: Request, named: str | None = None) -> EvalRun:
 
 def _find_runs(request: Request) -> EvalRuns:
     return find_parts(request).eval_runs
+
+
+def _check_place(given: AskPost, run: EvalRun) -> None:
+    if not 0 <= given.sample < run.samples:
+        raise InvalidRequest(f"'sample' must be from 0 to {run.samples - 1}.", param="sample")
+    if given.target not in run.targets:
+        raise InvalidRequest(f"'{given.target[:100]}' is not a target of this run.", param="target")
+    if not 0 <= given.repeat < run.repeats:
+        raise InvalidRequest(f"'repeat' must be from 0 to {run.repeats - 1}.", param="repeat")
 
 
 def _check_score(given: ScorePost, external: set[str]) -> None:

@@ -134,6 +134,7 @@ ROUTES = [
     route("GET", f"{_EVAL_RUNS}/{{id}}/progress", eval_runs.watch, scope="read"),
     route("GET", f"{_EVAL_RUNS}/{{id}}/answers", eval_runs.list_answers, scope="read"),
     route("GET", f"{_EVAL_RUNS}/{{id}}/report", eval_runs.retrieve_report, scope="read"),
+    route("POST", f"{_EVAL_RUNS}/{{id}}/ask", eval_runs.ask, scope="answer"),
     route("POST", f"{_EVAL_RUNS}/{{id}}/scores", eval_runs.add_scores, scope="answer"),
     route("POST", f"{_EVAL_RUNS}/{{id}}/resume", eval_runs.resume, scope="answer"),
     route("POST", f"{_EVAL_RUNS}/{{id}}/cancel", eval_runs.cancel, scope="answer"),
