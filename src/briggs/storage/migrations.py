@@ -422,6 +422,12 @@ def count_the_terms_of_keepers(connection: Connection) -> None:
     reshape(connection, tables.leases)
 
 
+@migration
+def drop_minutes_that_may_lack_some(connection: Connection) -> None:
+    """From now on, an hour has all of its minutes. What earlier versions dropped is not known."""
+    connection.execute(tables.rollups.delete().where(tables.rollups.c.span == "minute"))
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

@@ -4,6 +4,10 @@ Every transaction that ends, changes or deletes completions also writes what tha
 or takes away from them. About once a second, these changes are folded into the rollups. A reader
 adds both. So at any time, the sums are those of the rows, and no two writers wait for each other.
 
+An hour has the sums of all of its minutes, or those of none. The minutes of old hours are dropped,
+and read from the rows when they are asked for. Which hours are old is a matter of the clock, and so
+of how much there is to read. What the sums are is not: they follow from the changes alone.
+
 Completions from before `rollup_fills.until_at` are not in the sums yet. They are counted in small
 steps, newest first. Until then their changes are not written either.
 """
@@ -13,7 +17,7 @@ from __future__ import annotations
 import heapq
 import operator
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -44,6 +48,9 @@ _Key = tuple[str, Span, int, str, str]
 _Place = tuple[str, int, str, str]
 """Where a completion is counted: an organization, a minute, a model and a provider."""
 
+_Slot = tuple[int, str, str]
+"""The beginning of a rollup, a model and a provider."""
+
 FOLD_EVERY_S = 1.0
 FOLD_ROWS = 2_000
 FILL_ROWS = 500
@@ -55,7 +62,7 @@ COUNTED_WITHIN_S = 0.1
 
 RETRY_S = 60.0
 MINUTES_KEPT_US = 3 * SPAN_US["hour"]
-"""Older minutes are dropped. Their hours stay."""
+"""The minutes of older hours are dropped. These hours stay."""
 
 
 class RollupProgress(msgspec.Struct, kw_only=True, frozen=True):
@@ -88,7 +95,8 @@ class Rollups:
     ) -> Sequence[Rollup]:
         """The rollups that begin in a range of Unix times in microseconds, the oldest first.
 
-        Minutes exist for the last three hours only.
+        Minutes from before about three hours are counted from the rows, which takes a while for
+        many of them.
         """
         return await self._access.read(
             lambda connection: list_rollups(
@@ -272,27 +280,60 @@ def forget_fills(connection: Connection) -> None:
 
 
 def _fold(connection: Connection, changes: Sequence[Any]) -> None:
-    """Write the minutes of these changes, and the hours of these minutes."""
+    """Write the hours of these changes, and the minutes of those hours that have minutes."""
     minutes: dict[_Key, Tally] = {}
     for row in changes:
         key: _Key = (row.organization_id, "minute", row.begin_at, row.model, row.provider)
         minutes.setdefault(key, Tally()).add(_decode(row.tally))
     hours: dict[_Key, Tally] = {}
     for (organization_id, _, begin_at, model, provider), tally in minutes.items():
-        key = (organization_id, "hour", begin_at - begin_at % SPAN_US["hour"], model, provider)
+        key = (organization_id, "hour", _hour_of(begin_at), model, provider)
         hours.setdefault(key, Tally()).add(tally)
-    minutes_from = current_time_us() - MINUTES_KEPT_US
+    kept_from = _hour_of(current_time_us() - MINUTES_KEPT_US)
+    detailed = {
+        place
+        for place in {(key[0], key[2]) for key in hours}
+        if _gets_minutes(connection, *place, kept_from=kept_from)
+    }
     for key, tally in (*minutes.items(), *hours.items()):
-        if key[1] == "hour" or key[2] >= minutes_from:
+        if key[1] == "hour" or (key[0], _hour_of(key[2])) in detailed:
             _write_rollup(connection, key, tally)
     for organization_id in {key[0] for key in hours}:
         connection.execute(
             delete(rollups).where(
                 rollups.c.organization_id == organization_id,
                 rollups.c.span == "minute",
-                rollups.c.begin_at < minutes_from,
+                rollups.c.begin_at < kept_from,
             )
         )
+
+
+def _gets_minutes(
+    connection: Connection, organization_id: str, hour: int, *, kept_from: int
+) -> bool:
+    """Whether the minutes of an hour are written: if it has some, or nothing was counted yet.
+
+    Otherwise they were dropped, and those that change now would be without what was there before.
+    """
+    if has_minutes(connection, organization_id=organization_id, hour=hour):
+        return True
+    is_known = select(rollups.c.span).where(
+        rollups.c.organization_id == organization_id,
+        rollups.c.span == "hour",
+        rollups.c.begin_at == hour,
+    )
+    return hour >= kept_from and connection.execute(is_known.limit(1)).first() is None
+
+
+def has_minutes(connection: Connection, *, organization_id: str, hour: int) -> bool:
+    """Whether the minutes of an hour are stored, and not only the hour."""
+    statement = select(rollups.c.span).where(
+        rollups.c.organization_id == organization_id,
+        rollups.c.span == "minute",
+        rollups.c.begin_at >= hour,
+        rollups.c.begin_at < hour + SPAN_US["hour"],
+    )
+    return connection.execute(statement.limit(1)).first() is not None
 
 
 def list_rollups(
@@ -304,25 +345,11 @@ def list_rollups(
     created_to: int,
 ) -> Sequence[Rollup]:
     """The rollups that begin in a range, the oldest first."""
-    span_us = SPAN_US[span]
-    tallies: dict[tuple[int, str, str], Tally] = {}
+    range = {"created_from": created_from, "created_to": created_to}
     with database_of(connection).snapshot(connection):
-        for table, conditions in ((rollups, [rollups.c.span == span]), (rollup_changes, [])):
-            columns = table.c
-            statement = select(columns.begin_at, columns.model, columns.provider, columns.tally)
-            for begin_at, model, provider, tally in connection.execute(
-                statement.where(
-                    columns.organization_id == organization_id,
-                    columns.begin_at >= created_from,
-                    columns.begin_at < created_to,
-                    *conditions,
-                )
-            ):
-                key = (begin_at - begin_at % span_us, model, provider)
-                if (known := tallies.get(key)) is None:
-                    tallies[key] = _decode(tally)
-                else:
-                    known.add(_decode(tally))
+        tallies = _read_tallies(connection, organization_id, span, **range)
+        if span == "minute":
+            _count_dropped(connection, tallies, organization_id, **range)
     return [
         Rollup(
             begin_at=begin_at,
@@ -337,6 +364,65 @@ def list_rollups(
     ]
 
 
+def _read_tallies(
+    connection: Connection, organization_id: str, span: Span, *, created_from: int, created_to: int
+) -> dict[_Slot, Tally]:
+    """What is stored, with the changes that are not folded yet."""
+    span_us = SPAN_US[span]
+    tallies: dict[_Slot, Tally] = {}
+    for table, conditions in ((rollups, [rollups.c.span == span]), (rollup_changes, [])):
+        columns = table.c
+        statement = select(columns.begin_at, columns.model, columns.provider, columns.tally)
+        for begin_at, model, provider, tally in connection.execute(
+            statement.where(
+                columns.organization_id == organization_id,
+                columns.begin_at >= created_from,
+                columns.begin_at < created_to,
+                *conditions,
+            )
+        ):
+            key = (begin_at - begin_at % span_us, model, provider)
+            if (known := tallies.get(key)) is None:
+                tallies[key] = _decode(tally)
+            else:
+                known.add(_decode(tally))
+    return tallies
+
+
+def _count_dropped(
+    connection: Connection,
+    tallies: dict[_Slot, Tally],
+    organization_id: str,
+    *,
+    created_from: int,
+    created_to: int,
+) -> None:
+    """Replace the minutes of those hours whose minutes are not stored by what their rows count."""
+    hours = select(rollups.c.begin_at).where(
+        rollups.c.organization_id == organization_id,
+        rollups.c.span == "hour",
+        rollups.c.begin_at >= _hour_of(created_from),
+        rollups.c.begin_at < created_to,
+    )
+    dropped = {
+        hour
+        for hour in connection.scalars(hours.distinct())
+        if not has_minutes(connection, organization_id=organization_id, hour=hour)
+    }
+    for slot in [each for each in tallies if _hour_of(each[0]) in dropped]:
+        del tallies[slot]
+    # What is not counted yet counts nowhere.
+    is_ours = rollup_fills.c.organization_id == organization_id
+    counted_from = connection.scalar(select(rollup_fills.c.until_at).where(is_ours)) or 0
+    minute = SPAN_US["minute"]
+    first, last = (-(-each // minute) * minute for each in (created_from, created_to))
+    for hour in dropped:
+        begin, end = max(first, hour, counted_from), min(last, hour + SPAN_US["hour"])
+        for each in _list_ended(connection, organization_id, created_from=begin, created_to=end):
+            slot = (each.created_at - each.created_at % minute, *find_key(each))
+            tallies.setdefault(slot, Tally()).count(each)
+
+
 def sum_rows(
     connection: Connection,
     sums: dict[tuple[str, str], Tally],
@@ -346,6 +432,16 @@ def sum_rows(
     created_to: int,
 ) -> None:
     """Add what the rows of a range count, by model and provider, to what the rollups must be."""
+    for each in _list_ended(
+        connection, organization_id, created_from=created_from, created_to=created_to
+    ):
+        sums.setdefault(find_key(each), Tally()).count(each)
+
+
+def _list_ended(
+    connection: Connection, organization_id: str, *, created_from: int, created_to: int
+) -> Iterator[Completion]:
+    """The completions of a range that count."""
     columns = completions.c
     ended = select(*_COUNTED).where(
         columns.organization_id == organization_id,
@@ -353,9 +449,7 @@ def sum_rows(
         columns.created_at < created_to,
         columns.status != "started",
     )
-    for row in connection.execute(ended):
-        each = rows.decode(row, Completion)
-        sums.setdefault(find_key(each), Tally()).count(each)
+    return (rows.decode(row, Completion) for row in connection.execute(ended))
 
 
 def _count_calls(
@@ -490,6 +584,11 @@ def _retrieve_progress(connection: Connection, *, organization_id: str) -> Rollu
         return None
     whole = max(1, row.begun_at - row.oldest_at)
     return RollupProgress(until_at=row.until_at, share=(row.begun_at - row.until_at) / whole)
+
+
+def _hour_of(at: int) -> int:
+    """The beginning of the hour that a time is in."""
+    return at - at % SPAN_US["hour"]
 
 
 def _this_hour() -> int:

@@ -52,14 +52,13 @@ from briggs.storage.tables import (
 )
 from briggs.storage.tables import rollups as rollups_table
 from briggs.storage.types import Json, KeyText
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import Completion
 from briggs.types.rollups import SPAN_US, Span, Tally
 
 PAGE_ROWS = 200
 BYTES_AT_ONCE = 8 * 1024 * 1024
 """How much of stored bodies is read in one snapshot, if no body is larger."""
 
-MINUTES_MARGIN_US = 10 * SPAN_US["minute"]
 TRIES = 3
 """How often an hour is summed up again that changed meanwhile."""
 
@@ -354,8 +353,7 @@ class _Organization:
         The rows are summed up minute by minute. An hour that goes on changing is read at once.
         """
         spans: list[Span] = ["hour"]
-        if begin >= current_time_us() - rollups.MINUTES_KEPT_US + MINUTES_MARGIN_US:
-            # Older minutes are not kept.
+        if rollups.has_minutes(self._connection, organization_id=self._id, hour=begin):
             spans.append("minute")
         for _ in range(TRIES):
             sums = self._read_sums(begin, spans)
