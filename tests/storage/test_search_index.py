@@ -63,7 +63,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         "EVERY_S": 0.0,
     }.items():
         monkeypatch.setattr(search_index, name, value)
-    monkeypatch.setattr(search, "BLOCK_ROWS", 2)
     monkeypatch.setattr(search, "SCAN_ROWS", 5)
     monkeypatch.setattr(search, "LED_ROWS", 0)
 
@@ -208,12 +207,13 @@ async def filled(store: Store) -> AsyncIterator[tuple[Store, list[Completion]]]:
     yield store, recorded
 
 
-@pytest.mark.parametrize("gathered", [0, 20_000])
+@pytest.mark.parametrize("gathered,walked", [(0, 4), (0, 2_000), (40_000, 2_000)])
 async def test_the_index_finds_what_a_scan_finds(
-    store: Store, gathered: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, gathered: int, walked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In every script and order, before, during and after completions are written or change."""
     monkeypatch.setattr(search, "GATHERED_ROWS", gathered)
+    monkeypatch.setattr(search, "WALKED_ROWS", walked)
     recorded = await fill(store, 60)
     await compare(store, recorded)
     await complete(store)

@@ -7,13 +7,14 @@ rows at a time to keep reads short.
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, bindparam, select
 from zstandard import ZstdError
 
 from briggs.storage import search_segments
@@ -35,7 +36,6 @@ from briggs.storage.queries import (
 from briggs.storage.records import decode
 from briggs.storage.said import list_said
 from briggs.storage.search_index import (
-    BLOCK_ROWS,
     Period,
     list_covered,
     list_gaps,
@@ -52,8 +52,14 @@ SCAN_ROWS = 64
 LED_ROWS = 1_000
 """So few completions of a tag are read without a look at the index."""
 
-GATHERED_ROWS = 20_000
-"""So many are searched before they are sorted. More are read in the order of the query."""
+GATHERED_ROWS = 40_000
+"""So many that may match are sorted here. Of more, the database sorts a few at a time."""
+
+WALKED_ROWS, WALKED_MAX = 2_000, 50_000
+"""How many the database sorts at once, at first and later. It looks at all of them each time."""
+
+MOST_SHARE = 4
+"""If more than one block in so many may have a text, all rows are looked at in their order."""
 
 _OLDEST, _NEWEST = -(2**62), 2**62
 
@@ -101,6 +107,8 @@ class _Search:
         translator = Translator(organization_id=query.organization_id)
         self._parts = [translator.translate(part) for part in find_parts(condition)]
         self._columns = (*PLACE, *_OF_BODIES, *self._parts)
+        self._blocks = self._blocks_found = 0
+        """How many blocks of the index were looked at, and how many may have what is searched."""
 
     def list_by_time(self, after: Place | None) -> Iterator[Completion]:
         for span, _ in self._list_spans(after):
@@ -108,42 +116,71 @@ class _Search:
                 yield from self._read(some)
 
     def list_sorted(self, after: Place | None) -> Iterator[Completion]:
-        """Search all that may match and sort what is found, or else look at all in their order."""
-        places = self._gather(after)
-        if places is None:
-            for some in self._match(self._query, after):
-                yield from self._read(some)
+        """Read what may match in the order of the query, as far as it is asked for."""
+        for places in self._list_places(after):
+            for begin in range(0, len(places), SCAN_ROWS):
+                self._check_time(None)
+                ids = [each.id for each in places[begin : begin + SCAN_ROWS]]
+                rows = read_ids(ids, query=self._query)
+                yield from self._read(self._match_rows(rows))
+
+    def _list_places(self, after: Place | None) -> Iterator[Sequence[Place]]:
+        """The places of all that may match, in the order of the query, some at a time."""
+        unsorted = self._select_places(after)
+        spans: list[Period] = []
+        places: list[Place] = []
+        has_room = True
+        for span, _ in self._list_spans():
+            spans.append(span)
+            if has_room:
+                places += self._read_places(unsorted, span)
+                has_room = len(places) <= GATHERED_ROWS
+            if len(places) > WALKED_ROWS and self._are_most():
+                yield from self._walk(after)
+                return
+        if has_room:
+            yield self._sort(places)
             return
+        places.clear()
+        spans.sort()
+        for some in self._walk(after):
+            yield [each for each in some if _is_within(spans, each.created_at)]
+
+    def _are_most(self) -> bool:
+        """Whether so many blocks may have it that ruling out the others is not worth the time."""
+        return self._blocks_found * MOST_SHARE >= self._blocks
+
+    def _select_places(self, after: Place | None) -> Select[Any]:
+        """The places of a range of time, which is given when it is executed."""
+        ranged = msgspec.structs.replace(self._query, **_SPAN)
+        page = select_page(ranged, after=after, limit=GATHERED_ROWS + 1)
+        return page.with_only_columns(*PLACE).order_by(None)
+
+    def _read_places(self, statement: Select[Any], span: Period) -> list[Place]:
+        given = {"begin": span.begin, "end": span.end}
+        rows = self._connection.execute(statement, given)
+        self._check_time(None)
+        return [find_place(row, query=self._query) for row in rows]
+
+    def _sort(self, places: list[Place]) -> Sequence[Place]:
         is_falling = self._query.order == "desc"
         places.sort(key=lambda place: (place.created_at, place.id), reverse=is_falling)
         known = [each for each in places if each.value is not None]
         known.sort(key=lambda place: place.value, reverse=is_falling)
-        known += [each for each in places if each.value is None]
-        for begin in range(0, len(known), SCAN_ROWS):
-            yield from self._read(known[begin : begin + SCAN_ROWS])
+        return known + [each for each in places if each.value is None]
 
-    def _gather(self, after: Place | None) -> list[Place] | None:
-        """The places of all that match. None if there is too much to search."""
-        if names_few(self._query):
-            return None
-        spans, count = [], 0
-        for span, blocks in self._list_spans():
-            spans.append(span)
-            count += blocks * BLOCK_ROWS or self._count(span, limit=GATHERED_ROWS + 1)
-            if count > GATHERED_ROWS:
-                return None
-        return [
-            place
-            for span in spans
-            for some in self._match(self._within(span), after)
-            for place in some
-        ]
-
-    def _count(self, span: Period, *, limit: int) -> int:
-        page = select_page(self._within(span), after=None, limit=limit)
-        some = page.with_only_columns(completions.c.id).order_by(None).subquery()
-        counted: int | None = self._connection.scalar(select(func.count()).select_from(some))
-        return counted or 0
+    def _walk(self, after: Place | None) -> Iterator[Sequence[Place]]:
+        """All places in the order of the query. Each time more are sorted at once."""
+        place, limit = after, WALKED_ROWS
+        while True:
+            page = select_page(self._query, after=place, limit=limit).with_only_columns(*PLACE)
+            rows = self._connection.execute(page).all()
+            places = [find_place(row, query=self._query) for row in rows]
+            yield places
+            if len(places) < limit:
+                return
+            place, limit = places[-1], min(4 * limit, WALKED_MAX)
+            self._check_time(None)
 
     def _within(self, span: Period) -> Query:
         """The query in a range of time."""
@@ -158,15 +195,22 @@ class _Search:
         place = after
         while True:
             page = select_page(query, after=place, limit=SCAN_ROWS)
-            rows, pieces = read_rows(
-                self._connection, page.with_only_columns(*self._columns), bodies=self._bodies
-            )
+            rows, pieces = self._read_bodies(page)
             yield [find_place(row, query=query) for row in rows if self._matches(row, pieces)]
             if len(rows) < SCAN_ROWS:
                 return
             place = find_place(rows[-1], query=query)
             # Others may have begun in the same microsecond.
             self._check_time(place.created_at + 1)
+
+    def _match_rows(self, statement: Select[Any]) -> list[Place]:
+        """The places of the rows of a statement that match."""
+        rows, pieces = self._read_bodies(statement)
+        return [find_place(row, query=self._query) for row in rows if self._matches(row, pieces)]
+
+    def _read_bodies(self, statement: Select[Any]) -> tuple[Sequence[Any], Expander]:
+        columns = statement.with_only_columns(*self._columns)
+        return read_rows(self._connection, columns, bodies=self._bodies)
 
     def _matches(self, row: Any, bodies: Expander) -> bool:
         texts = _Texts(row, bodies)
@@ -181,7 +225,7 @@ class _Search:
             for row in rows:
                 yield decode(row, bodies=pieces)
 
-    def _check_time(self, searched_to: int) -> None:
+    def _check_time(self, searched_to: int | None) -> None:
         if time.monotonic() > self._until:
             goes_back = self._query.sort == "time" and self._query.order == "desc"
             raise SearchEnded(searched_to if goes_back else None)
@@ -258,6 +302,8 @@ class _Search:
             except ZstdError:
                 # It is damaged, so it rules out nothing.
                 return [(span, 0)]
+        self._blocks += len(row.blocks) // 8
+        self._blocks_found += bits.bit_count()
         return _find_spans(bits, search_segments.list_begins(row.blocks), end=span.end)
 
 
@@ -289,6 +335,15 @@ def _find_spans(bits: int, begins: Sequence[int], *, end: int) -> list[tuple[Per
             spans.append((Period(edges[numbers[0]], edges[numbers[-1] + 1]), len(numbers)))
     return spans
 
+
+def _is_within(spans: Sequence[Period], at: int) -> bool:
+    """Whether a time is in one of some ranges, which are in the order of time."""
+    place = bisect_right(spans, (at, _NEWEST)) - 1
+    return place >= 0 and at < spans[place].end
+
+
+_SPAN: dict[str, Any] = {"created_from": bindparam("begin"), "created_to": bindparam("end")}
+"""A range of time that is given when the statement is executed."""
 
 _OF_BODIES = tuple(
     completions.c[name] for name in ("organization_id", "encoding", "request", "response")
