@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
-from briggs.storage import Query, Store, search, search_index
+from briggs.storage import Query, Store, said_apart, search, search_chains, search_index
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database
 from briggs.storage.said import list_said
@@ -30,6 +30,7 @@ from briggs.types.retention import Term
 from briggs.types.search import SearchProgress
 from tests.files import find_bodies, find_texts
 from tests.storage.conftest import OpenStore, change_rows, read_rows
+from tests.storage.histories import create_history
 from tests.storage.test_deletion import erased
 from tests.storage.test_retention import use
 
@@ -207,7 +208,7 @@ async def filled(store: Store) -> AsyncIterator[tuple[Store, list[Completion]]]:
     yield store, recorded
 
 
-@pytest.mark.parametrize("gathered,walked", [(0, 4), (0, 2_000), (40_000, 2_000)])
+@pytest.mark.parametrize("gathered,walked", [(0, 4), (40_000, 2_000)])
 async def test_the_index_finds_what_a_scan_finds(
     store: Store, gathered: int, walked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +344,46 @@ async def test_what_cannot_be_indexed_is_searched(
     await complete(store)
     assert not {b"tied", b"large"} & list_words(store)
     await compare(store, recorded)
+
+
+@pytest.mark.parametrize("kept", [0, 100_000])
+async def test_histories_are_read_once(
+    store: Store, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their words stand for all calls that go on with them, and go with the last of these."""
+    read: list[bytes] = []
+
+    def read_piece(stored: bytes, **given: Any) -> Any:
+        read.append(stored)
+        return said_apart.read_piece(stored, **given)
+
+    monkeypatch.setattr(search_index, "read_piece", read_piece)
+    monkeypatch.setattr(search_chains, "WORDS_MAX", kept)
+    monkeypatch.setattr(search_index, "LARGE_ROWS", 60)
+    recorded = []
+    # Three sessions in turns. One of them is asked the same again and goes on in two ways.
+    for turn in range(20):
+        for place, name in enumerate(("ada", "blaise", "secretive")):
+            request = create_history(name, turn if name != "ada" else turn - turn % 3)
+            made = create(100 * turn + place, at=BEGIN + (3 * turn + place) * 1000, said="")
+            recorded.append(msgspec.structs.replace(made, request=request))
+            await store.settle(recorded[-1])
+    await store.search_index.rebuild(organization_id=OURS)
+    read.clear()
+    await complete(store)
+    if kept:
+        # The 60 calls have 550 pieces, counting each as often as it comes.
+        assert 40 < len(set(read)) <= len(read) < 100
+    for needle in ("blaise said 3", "11 dias", "ada asks 9", "helpful. be", "secretive said 0"):
+        query = Query(organization_id=OURS, text=needle, limit=25)
+        wanted = [each for each in recorded if matches(Words(needle), each)]
+        assert wanted
+        assert await walk(store, query) == sort(wanted, query)
+    wanted = [each for each in recorded if b"secretive" not in each.request]
+    await store.completions.delete_all(Query(organization_id=OURS, text="secretive"))
+    await complete(store)
+    assert b"secretive" not in list_words(store) and b"blaise" in list_words(store)
+    await compare(store, wanted)
 
 
 async def test_a_damaged_body_stops_nothing(store: Store) -> None:

@@ -107,6 +107,10 @@ class StoredPieces:
         texts.reverse()
         return b"".join(texts)
 
+    def find(self, hash: bytes) -> bytes:
+        """What is stored of a piece."""
+        return self._stored[hash]
+
     def measure(self, stored: bytes) -> int:
         """The size of a body."""
         size = 0
@@ -155,7 +159,7 @@ def find_pieces(connection: Connection, rows: Iterable[Any], *, bodies: Bodies) 
                 hashes[row.organization_id].update(list_hashes(stored))
     found: dict[bytes, bytes] = {}
     for organization_id, wanted in hashes.items():
-        found |= _read_all(connection, wanted, organization_id=organization_id)
+        found |= read_chains(connection, wanted, organization_id=organization_id)
     return StoredPieces(found, bodies=bodies)
 
 
@@ -188,7 +192,7 @@ def count_uses(connection: Connection, *, organization_id: str) -> dict[bytes, i
     return dict(uses)
 
 
-def _read_all(
+def read_chains(
     connection: Connection, hashes: set[bytes], *, organization_id: str
 ) -> dict[bytes, bytes]:
     """What is stored of these pieces, and of all that belong into them."""
@@ -206,6 +210,17 @@ def _read_all(
             for each in read_references(content)[0]
             if each.hash not in found
         }
+    return found
+
+
+def read_stored(
+    connection: Connection, hashes: Sequence[bytes], *, organization_id: str
+) -> dict[bytes, bytes]:
+    """What is stored of these pieces. Those that are not there are left out."""
+    found: dict[bytes, bytes] = {}
+    for some in in_steps(hashes):
+        values = {"organization": organization_id, "hashes": some}
+        found |= {row.hash: row.content for row in connection.execute(_SELECT_THESE, values)}
     return found
 
 
@@ -251,6 +266,9 @@ def _select_chains() -> Select[Any]:
 
 
 _SELECT_CHAINS = _select_chains()
+_SELECT_THESE = select(_PIECES.hash, _PIECES.content).where(
+    _PIECES.organization_id == ORGANIZATION, _PIECES.hash.in_(HASHES)
+)
 
 
 def list_users(of: Table) -> list[ColumnElement[Any]]:

@@ -33,18 +33,33 @@ def list_said(request: bytes, response: bytes | None) -> Iterator[str]:
 
     A body that is no JSON is one text.
     """
-    if request:
-        yield from _read(request, _list_asked, HOLDERS)
-    if response:
-        yield from _read(response, _list_answered, ("choices",))
+    for body, is_answer in ((request, False), (response, True)):
+        if body:
+            said = read_said(body, is_answer=is_answer)
+            yield from [body.decode("utf-8", "replace")] if said is None else said
 
 
-def _read(body: bytes, read: Any, names: Sequence[str]) -> list[str]:
-    """By a decoder that skips the rest, ten times as fast as one that reads everything."""
+def read_said(body: bytes, *, is_answer: bool) -> list[str] | None:
+    """What one body says. None if it is no JSON, such as an invalid request or part of an answer.
+
+    By a decoder that skips the rest, ten times as fast as one that reads everything.
+    """
     try:
-        return list(read(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return list(_read_slowly(body, names))
+        return list(_list_answered(body) if is_answer else _list_asked(body))
+    except _REFUSED:
+        return _read_slowly(body, ("choices",) if is_answer else HOLDERS)
+
+
+def read_elements(text: bytes) -> list[str] | None:
+    """What elements of an array of messages or choices say, from any to any other, or what a
+    single text says. None if it is neither.
+    """
+    array = b"[%b]" % text.lstrip(b" \t\r\n,")
+    try:
+        value = _ANY.decode(array)
+    except _REFUSED:
+        value = _load(array)
+    return None if value is _NO_JSON else list(_strings(value))
 
 
 def _list_asked(body: bytes) -> Iterator[str]:
@@ -61,17 +76,19 @@ def _list_answered(body: bytes) -> Iterator[str]:
                 yield from _strings(_ANY.decode(value))
 
 
-def _read_slowly(body: bytes, names: Sequence[str]) -> Iterator[str]:
+def _read_slowly(body: bytes, names: Sequence[str]) -> list[str] | None:
+    value = _load(body)
+    if isinstance(value, dict):
+        return [text for name in names for text in _strings(value.get(name))]
+    return None if value is _NO_JSON else []
+
+
+def _load(body: bytes) -> Any:
     """Half surrogate pairs and numbers that are too large stop only the quick decoder."""
     try:
-        value = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
-        # Not JSON: an invalid request, or part of an answer. All of it is searched.
-        yield body.decode("utf-8", "replace")
-        return
-    if isinstance(value, dict):
-        for name in names:
-            yield from _strings(value.get(name))
+        return _NO_JSON
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -95,3 +112,5 @@ _REQUESTS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
 )
 _RESPONSES = msgspec.json.Decoder(_Response)
 _ANY = msgspec.json.Decoder()
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NO_JSON = object()

@@ -18,10 +18,10 @@ from sqlalchemy import Connection, Select, bindparam, select
 from zstandard import ZstdError
 
 from briggs.storage import search_segments
-from briggs.storage.bodies import Bodies
+from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
 from briggs.storage.filters import Translator, decide, find_parts
-from briggs.storage.pieces import Expander, read_rows
+from briggs.storage.pieces import StoredPieces, read_rows
 from briggs.storage.queries import (
     PLACE,
     Place,
@@ -35,6 +35,7 @@ from briggs.storage.queries import (
 )
 from briggs.storage.records import decode
 from briggs.storage.said import list_said
+from briggs.storage.said_apart import is_apart, read_piece, read_row
 from briggs.storage.search_index import (
     Period,
     list_covered,
@@ -195,8 +196,8 @@ class _Search:
         place = after
         while True:
             page = select_page(query, after=place, limit=SCAN_ROWS)
-            rows, pieces = self._read_bodies(page)
-            yield [find_place(row, query=query) for row in rows if self._matches(row, pieces)]
+            rows, histories = self._read_bodies(page)
+            yield [find_place(row, query=query) for row in rows if self._matches(row, histories)]
             if len(rows) < SCAN_ROWS:
                 return
             place = find_place(rows[-1], query=query)
@@ -205,15 +206,16 @@ class _Search:
 
     def _match_rows(self, statement: Select[Any]) -> list[Place]:
         """The places of the rows of a statement that match."""
-        rows, pieces = self._read_bodies(statement)
-        return [find_place(row, query=self._query) for row in rows if self._matches(row, pieces)]
+        rows, histories = self._read_bodies(statement)
+        return [find_place(row, query=self._query) for row in rows if self._matches(row, histories)]
 
-    def _read_bodies(self, statement: Select[Any]) -> tuple[Sequence[Any], Expander]:
+    def _read_bodies(self, statement: Select[Any]) -> tuple[Sequence[Any], _Histories]:
         columns = statement.with_only_columns(*self._columns)
-        return read_rows(self._connection, columns, bodies=self._bodies)
+        rows, pieces = read_rows(self._connection, columns, bodies=self._bodies)
+        return rows, _Histories(pieces, bodies=self._bodies)
 
-    def _matches(self, row: Any, bodies: Expander) -> bool:
-        texts = _Texts(row, bodies)
+    def _matches(self, row: Any, histories: _Histories) -> bool:
+        texts = _Texts(row, histories)
         decided = [bool(part) for part in row[len(row) - len(self._parts) :]]
         return decide(self._condition, parts=decided, contains=texts.contain)
 
@@ -307,21 +309,74 @@ class _Search:
         return _find_spans(bits, search_segments.list_begins(row.blocks), end=span.end)
 
 
+class _Histories:
+    """What the histories of some rows say. Each piece of them is read once."""
+
+    def __init__(self, pieces: StoredPieces, *, bodies: Bodies) -> None:
+        self.pieces = pieces
+        self.bodies = bodies
+        self._said: dict[bytes, tuple[Sequence[str], bytes | None]] = {}
+        self._known: dict[tuple[str, bytes], bool] = {}
+
+    def contain(self, folded: str, last: bytes) -> bool:
+        """Whether a piece or one before it contains a text. Raises `ValueError` if it cannot be
+        told.
+        """
+        passed: list[tuple[str, bytes]] = []
+        found, each = False, last
+        while not found:
+            key = folded, each
+            if key in self._known:
+                found = self._known[key]
+                break
+            passed.append(key)
+            said, before = self._read(each)
+            found = any(folded in text for text in said)
+            if before is None:
+                break
+            each = before
+        self._known.update(dict.fromkeys(passed, found))
+        return found
+
+    def _read(self, hash: bytes) -> tuple[Sequence[str], bytes | None]:
+        if hash not in self._said:
+            piece = read_piece(self.pieces.find(hash), bodies=self.bodies)
+            self._said[hash] = [text.casefold() for text in piece.texts], piece.before
+        return self._said[hash]
+
+
 class _Texts:
     """What a row says, read when it is asked for."""
 
-    def __init__(self, row: Any, bodies: Expander) -> None:
+    def __init__(self, row: Any, histories: _Histories) -> None:
         self._row = row
-        self._bodies = bodies
+        self._histories = histories
 
     def contain(self, text: str) -> bool:
         """Whether the request's or the response's messages contain the text, ignoring case."""
         folded = text.casefold()
+        if self._apart is not None:
+            said, lasts = self._apart
+            try:
+                return any(folded in each for each in said) or any(
+                    self._histories.contain(folded, last) for last in lasts
+                )
+            except ValueError:
+                # It can be told of the whole body.
+                pass
         return any(folded in said for said in self._said)
 
     @cached_property
+    def _apart(self) -> tuple[Sequence[str], Sequence[bytes]] | None:
+        """What the row says besides its histories, and their last pieces. None if it has none."""
+        if self._row.encoding != ZSTD or not is_apart(self._row):
+            return None
+        apart = read_row(self._row, bodies=self._histories.bodies)
+        return apart and ([text.casefold() for text in apart.texts], apart.pieces)
+
+    @cached_property
     def _said(self) -> list[str]:
-        request, response = read_bodies(self._row, bodies=self._bodies)
+        request, response = read_bodies(self._row, bodies=self._histories.pieces)
         return [said.casefold() for said in list_said(request, response)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,8 +19,16 @@ from zstandard import ZstdError
 from briggs.storage.access import Access
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
-from briggs.storage.pieces import MARK, Expander, StoredPieces, find_pieces
+from briggs.storage.pieces import (
+    Expander,
+    find_pieces,
+    read_chains,
+    read_references,
+    read_stored,
+)
 from briggs.storage.said import list_said
+from briggs.storage.said_apart import is_apart, read_piece, read_row
+from briggs.storage.search_chains import Chains
 from briggs.storage.search_segments import BLOCKS_MAX, Builder, Segment, WordBlock, read_words
 from briggs.storage.tables import IS_STARTED, completions, organizations, search_segments
 from briggs.types.completions import Completion, current_time_us
@@ -173,7 +181,6 @@ class Indexer:
     def __init__(self, connection: Connection, *, bodies: Bodies) -> None:
         self._connection = connection
         self._bodies = bodies
-        self._no_pieces = StoredPieces({}, bodies=bodies)
         self._work: Iterator[None] | None = None
         self._building: tuple[str, Period] | None = None
         self._at = self._look_at = 0.0
@@ -286,11 +293,17 @@ class Indexer:
         return found
 
     def _build(self, known: _Known, organization_id: str, span: Period) -> Iterator[None]:
-        builder, at = Builder(), span.begin
+        builder, chains, at = Builder(), Chains(), span.begin
         while at < span.end and not builder.is_full:
-            block, at = self._read_block(organization_id, Period(at, span.end))
-            if block.rows:
-                builder.add(block)
+            rows, at = self._read_rows(organization_id, Period(at, span.end))
+            if rows.count:
+                words = yield from self._read_words(rows, chains, block=builder.number)
+                builder.add(WordBlock(rows.begin, rows.count, words))
+            while chains.is_full:
+                builder.add_postings(chains.pop())
+            yield
+        for postings in chains.drain():
+            builder.add_postings(postings)
             yield
         segment = yield from builder.finish(begin_at=span.begin, end_at=at)
         yield
@@ -329,35 +342,99 @@ class Indexer:
             known.small.add((organization_id, segment.begin_at))
         self._building = known.building = None
 
-    def _read_block(self, organization_id: str, span: Period) -> tuple[WordBlock, int]:
+    def _read_rows(self, organization_id: str, span: Period) -> tuple[_Rows, int]:
         """The next completions of a range, and where those after them begin."""
-        said: set[str] = set()
-        count = size = tied = 0
-        is_known, last, end = True, _OLDEST, span.end
+        found = _Rows(organization_id, span.begin)
+        size = tied = 0
+        last, end = _OLDEST, span.end
         statement = _in_span(_BODIES, organization_id, span).order_by(_COLUMNS.created_at)
         with database_of(self._connection).stream(self._connection, statement) as rows:
             for row in rows:
                 is_tied = row.created_at == last
-                if count and not is_tied and (count >= BLOCK_ROWS or size > BLOCK_BODIES_BYTES):
+                is_block = found.count >= BLOCK_ROWS or size > BLOCK_BODIES_BYTES
+                if found.count and not is_tied and is_block:
                     end = row.created_at
                     break
-                count, tied, last = count + 1, tied + 1 if is_tied else 1, row.created_at
-                pieces = self._find_pieces(row)
-                bytes_of_row = _measure(row, pieces)
-                size += bytes_of_row
-                is_known = is_known and bytes_of_row <= SAID_BYTES_MAX
-                if tied > TIED_ROWS_MAX or not is_known:
+                found.count, last = found.count + 1, row.created_at
+                tied = tied + 1 if is_tied else 1
+                size += self._read_row(row, into=found)
+                if tied > TIED_ROWS_MAX or not found.is_known:
                     # The rest of this moment is not read.
-                    is_known, end = False, row.created_at + 1
+                    found.is_known, end = False, row.created_at + 1
                     break
-                is_known = _read_said(row, pieces, into=said)
-        return WordBlock(span.begin, count, read_words(said) if is_known else None), end
+        return found, end
 
-    def _find_pieces(self, row: Any) -> StoredPieces:
-        """What expands the bodies of a row. Most have no pieces."""
-        if row.request.startswith(MARK) or (row.response or b"").startswith(MARK):
-            return find_pieces(self._connection, [row], bodies=self._bodies)
-        return self._no_pieces
+    def _read_row(self, row: Any, *, into: _Rows) -> int:
+        """Read what a row says. Returns how much was read, in bytes."""
+        try:
+            if row.encoding == ZSTD and is_apart(row):
+                size = self._measure(row)
+                apart = read_row(row, bodies=self._bodies) if size <= SAID_BYTES_MAX else None
+                if apart is not None:
+                    into.texts.update(apart.texts)
+                    into.pieces.update(dict.fromkeys(apart.pieces))
+                    return size
+                pieces = find_pieces(self._connection, [row], bodies=self._bodies)
+                bodies: Expander = pieces
+                size = sum(map(pieces.measure, _list_bodies(row)))
+            else:
+                bodies, size = self._bodies, self._measure(row)
+            into.is_known = size <= SAID_BYTES_MAX
+            if into.is_known:
+                into.texts.update(list_said(*read_bodies(row, bodies=bodies)))
+        except (ZstdError, KeyError):
+            # A body that is damaged, or whose pieces are not there, counts as too large.
+            into.is_known, size = False, 0
+        return size
+
+    def _measure(self, row: Any) -> int:
+        """The size of a row's bodies, without their pieces."""
+        if row.encoding != ZSTD:
+            return sum(map(len, _list_bodies(row)))
+        frames = [read_references(body)[1] for body in _list_bodies(row)]
+        return sum(map(self._bodies.measure, frames))
+
+    def _read_words(
+        self, rows: _Rows, chains: Chains, *, block: int
+    ) -> Generator[None, None, set[bytes] | None]:
+        """The words of some rows, without those of the histories that they go on. These are noted.
+        None if not all are known.
+        """
+        if not rows.is_known:
+            return None
+        try:
+            yield from self._read_histories(rows, chains, block=block)
+        except (ZstdError, KeyError, ValueError):
+            return None
+        return read_words(rows.texts)
+
+    def _read_histories(self, rows: _Rows, chains: Chains, *, block: int) -> Iterator[None]:
+        """Note the histories of some rows. Only what is new in them is read."""
+        new = [each for each in rows.pieces if each not in chains]
+        stored = read_stored(self._connection, new, organization_id=rows.organization_id)
+        size = 0
+        for last in rows.pieces:
+            if last in chains:
+                chains.use(last, block=block)
+                continue
+            texts: list[str] = []
+            each: bytes | None = last
+            while each is not None and each not in chains:
+                if each not in stored:
+                    stored |= read_chains(
+                        self._connection, {each}, organization_id=rows.organization_id
+                    )
+                piece = read_piece(stored[each], bodies=self._bodies)
+                texts += piece.texts
+                size += sum(map(len, piece.texts))
+                each = piece.before
+            words = read_words(texts)
+            if words is None:
+                raise ValueError("a history has too many words")
+            chains.extend(last, before=each, words=words, block=block)
+            if size > BLOCK_BODIES_BYTES:
+                size = 0
+                yield
 
 
 class SearchIndex:
@@ -379,24 +456,22 @@ class SearchIndex:
         )
 
 
-def _measure(row: Any, pieces: StoredPieces) -> int:
-    """The size of a row's bodies. A body that cannot be read counts as too large."""
-    bodies = [body for body in (row.request, row.response) if body]
-    if row.encoding != ZSTD:
-        return sum(map(len, bodies))
-    try:
-        return sum(map(pieces.measure, bodies))
-    except ZstdError:
-        return SAID_BYTES_MAX + 1
+class _Rows(msgspec.Struct):
+    """Completions that become a block."""
+
+    organization_id: str
+    begin: int
+    count: int = 0
+    texts: set[str] = set()
+    """What they say, without their pieces."""
+    pieces: dict[bytes, None] = {}
+    """The last pieces of the histories that they go on, in the order of time."""
+    is_known: bool = True
+    """Whether all of them can be read."""
 
 
-def _read_said(row: Any, pieces: StoredPieces, *, into: set[str]) -> bool:
-    """Add what a row says. Returns False if it cannot be read."""
-    try:
-        into.update(list_said(*read_bodies(row, bodies=pieces)))
-    except ZstdError:
-        return False
-    return True
+def _list_bodies(row: Any) -> list[bytes]:
+    return [body for body in (row.request, row.response) if body]
 
 
 def read_bodies(row: Any, *, bodies: Expander) -> tuple[bytes, bytes | None]:

@@ -37,6 +37,8 @@ PIECE_BYTES = 64
 """Of longer words there are overlapping pieces of twice this length, so that any part of this
 length is in one of them."""
 
+WORD_BYTES_MAX = 2 * PIECE_BYTES
+
 FOUND_TERMS_MAX = 1_000
 """A text that is part of so many words may be in any block."""
 
@@ -83,6 +85,11 @@ class Builder:
         self._rows = 0
 
     @property
+    def number(self) -> int:
+        """The number of the next block."""
+        return len(self._begins)
+
+    @property
     def is_full(self) -> bool:
         """Whether another block has to go to the next segment."""
         return len(self._begins) >= BLOCKS_MAX or len(self._found) > TERMS_MAX
@@ -97,6 +104,16 @@ class Builder:
             self._add(dict.fromkeys(block.words - self._frequent, number))
         self._begins.append(block.begin_at)
         self._rows += block.rows
+
+    def add_postings(self, postings: Mapping[bytes, bytes]) -> None:
+        """Add words, and the numbers of the blocks that each is in. There may be some already."""
+        new: dict[bytes, bytes] = {}
+        for word, numbers in postings.items():
+            before = self._found.get(word)
+            left = numbers.translate(None, before) if before else numbers
+            if left or not numbers:
+                new[word] = left
+        self._add(new)
 
     def add_segment(self, segment: Segment) -> Iterable[None]:
         """Add all blocks of a segment, as many words at a time as take a millisecond."""
@@ -152,15 +169,27 @@ class Builder:
 
 def read_words(said: Iterable[str]) -> set[bytes] | None:
     """The words of some texts. None if they are too many."""
-    words = set(b" ".join(map(fold, said)).split())
-    if not words:
-        return words
-    if max(map(len, words)) > 2 * PIECE_BYTES:
-        for word in [each for each in words if len(each) > 2 * PIECE_BYTES]:
+    text = b" ".join(map(fold, said))
+    words = set(text.split())
+    if _has_long_word(text):
+        for word in [each for each in words if len(each) > WORD_BYTES_MAX]:
             words.remove(word)
             for place in range(0, len(word) - PIECE_BYTES, PIECE_BYTES):
-                words.add(word[place : place + 2 * PIECE_BYTES])
-    return words if sum(map(len, words)) <= BLOCK_BYTES_MAX else None
+                words.add(word[place : place + WORD_BYTES_MAX])
+    # To look at each word takes longer than to read it, and hardly any text is so long.
+    is_known = len(text) <= BLOCK_BYTES_MAX or sum(map(len, words)) <= BLOCK_BYTES_MAX
+    return words if is_known else None
+
+
+def _has_long_word(text: bytes) -> bool:
+    """Whether a folded text has a word of more than `WORD_BYTES_MAX`."""
+    at = 0
+    while len(text) - at > WORD_BYTES_MAX:
+        space = text.rfind(b" ", at, at + WORD_BYTES_MAX + 1)
+        if space < 0:
+            return True
+        at = space + 1
+    return False
 
 
 def fold(text: str) -> bytes:
