@@ -1,12 +1,15 @@
 """Measures the search for texts over a large record: what its index costs, and how fast it is.
 
-    uv run python -m bench.search [--rows 100000 1000000] [--rounds 3] [--folder DIR] [--write]
+    uv run python -m bench.search [--rows 100000 1000000] [--sessions 96] [--rounds 3]
+                                  [--folder DIR] [--write]
 
 Fills a data folder as `bench.pages` does, but with texts that differ in every row: the words of a
 vocabulary of 180,000, as frequent as words are in a language, one text in ten in Chinese, and a
 number that occurs once. Then it serves the folder until the index is complete, and searches 20
-times a round on one connection. The CPU time of the index is that of the server until then. The
-folder is temporary, unless one is given: that one is kept with its index, and used again.
+times a round on one connection. The CPU time of the index is that of the server until then. It is
+also measured for the calls of agents, which repeat the history of their session (`bench.agents`, 50
+turns each). The folder is temporary, unless one is given: that one is kept with its index, and used
+again.
 """
 
 from __future__ import annotations
@@ -29,14 +32,28 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.pages import DOCUMENT, MODELS, Body, Browser, Figures, Page, make_record, measure_page
+from bench.history import create_agent_calls
+from bench.pages import (
+    DOCUMENT,
+    MODELS,
+    ORGANIZATION,
+    Body,
+    Browser,
+    Figures,
+    Page,
+    make_record,
+    measure_page,
+)
 from bench.processes import read_cpu_s
 from bench.report import replace_table
+from briggs.storage import Store
 from briggs.storage.bodies import Bodies
+from briggs.types.completions import Completion
 from briggs.types.probabilities import read_certainty
 
 SEARCH_MS = 300
 PROGRESS = "/api/v1/search/rebuild"
+BEGIN_US = 1_790_000_000_000_000
 SENTENCES = 200_000
 RARE, RARER, OFTEN = "quixotry", "zymurgical", "haberdasher"
 """In one row of 1,000, of 100,000, and of 20."""
@@ -163,7 +180,7 @@ class IndexCost(NamedTuple):
     """What the index costs."""
 
     cpu_us: float | None
-    """Of the server, for a completion, until the index was complete. None if it was before."""
+    """Of the server, for a completion in it, until it was complete. None if it was before."""
     bytes_of_index: int
     bytes_of_file: int
 
@@ -182,20 +199,46 @@ def serve(folder: Path) -> Iterator[tuple[Browser, int]]:
             process.terminate()
 
 
-def build_index(folder: Path, *, rows: int) -> IndexCost:
+def build_index(folder: Path) -> IndexCost:
     """Serve a folder until the index is complete."""
-    cpu_us = None
+    spent_s = 0.0
     with serve(folder) as (browser, pid):
         begin = read_cpu_s(pid)
         while not json.loads(browser.open(PROGRESS))["is_complete"]:
             time.sleep(1)
-            cpu_us = (read_cpu_s(pid) - begin) / rows * 1e6
+            spent_s = read_cpu_s(pid) - begin
     path = folder / "briggs.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        [size] = connection.execute(
-            "SELECT sum(length(words) + length(postings) + length(blocks)) FROM search_segments"
+        [size, rows] = connection.execute(
+            "SELECT sum(length(words) + length(postings) + length(blocks)), sum(rows) "
+            "FROM search_segments"
         ).fetchone()
-    return IndexCost(cpu_us, size, path.stat().st_size)
+        [pages] = connection.execute("PRAGMA page_count").fetchone()
+        [free] = connection.execute("PRAGMA freelist_count").fetchone()
+        [page_size] = connection.execute("PRAGMA page_size").fetchone()
+    return IndexCost(spent_s / rows * 1e6 or None, size, (pages - free) * page_size)
+
+
+async def make_agents_record(folder: Path, *, sessions: int) -> None:
+    """Fill a data folder with calls of agents, 50 turns a session, a tenth of a second apart."""
+    store = await Store.open(folder, durability="relaxed")
+    # Nothing is indexed yet.
+    store._writer._chores = ()
+    for number, (session, request, response) in enumerate(create_agent_calls(sessions, turns=50)):
+        await store.settle(
+            Completion(
+                organization_id=ORGANIZATION,
+                created_at=BEGIN_US + number * 100_000,
+                status="finished",
+                model="openai/gpt-4o",
+                session_id=session,
+                request=request,
+                response=response,
+            )
+        )
+    while store.statistics().uncompressed or store.statistics().queued:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    await store.close()
 
 
 def measure(folder: Path, *, rounds: int, only: str) -> dict[str, Figures]:
@@ -211,18 +254,27 @@ def measure(folder: Path, *, rounds: int, only: str) -> dict[str, Figures]:
     return {name: min(some) for name, some in found.items()}
 
 
-def write_table(found: Sequence[tuple[int, IndexCost, dict[str, Figures]]], *, load: float) -> str:
+def write_table(
+    found: Sequence[tuple[int, IndexCost, dict[str, Figures]]],
+    of_agents: IndexCost | None,
+    *,
+    load: float,
+) -> str:
     """The figures as Markdown, with those of the largest record last."""
     moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     lines = [f"Measured {moment} on {os.cpu_count()} cores with a load of {load:.0f}.", ""]
     lines += ["| completions | file MB | index MB | of the file | CPU us a completion |"]
     lines += ["|---|---|---|---|---|"]
-    for rows, cost, _ in found:
+    costs = [(f"{rows:,}", cost) for rows, cost, _ in found]
+    costs += [] if of_agents is None else [("of agents", of_agents)]
+    for name, cost in costs:
         share = cost.bytes_of_index / cost.bytes_of_file
         lines.append(
-            f"| {rows:,} | {cost.bytes_of_file / 1e6:,.0f} | {cost.bytes_of_index / 1e6:,.0f} "
+            f"| {name} | {cost.bytes_of_file / 1e6:,.0f} | {cost.bytes_of_index / 1e6:,.0f} "
             f"| {share:.1%} | {'' if cost.cpu_us is None else f'{cost.cpu_us:.0f}'} |"
         )
+    if not found:
+        return "\n".join(lines)
     counts = [f"{rows:,}" for rows, _, _ in found]
     heads = [
         "search",
@@ -250,22 +302,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--rows", type=int, nargs="*", default=[100_000, 1_000_000])
+    parser.add_argument("--sessions", type=int, default=96, help="of agents; 0 for none")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="searches whose names contain this")
     parser.add_argument("--folder", type=Path, default=None, help="where the data is kept")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     given = parser.parse_args()
-    found = []
+    found: list[tuple[int, IndexCost, dict[str, Figures]]] = []
     with tempfile.TemporaryDirectory(prefix="briggs-search-") as temporary:
         for rows in sorted(given.rows):
             folder = (given.folder or Path(temporary)) / f"search-{rows}"
             if not (folder / "made").exists():
                 asyncio.run(make_record(folder, rows=rows, bodies=VariedBodies(1)))
                 (folder / "made").touch()
-            cost = build_index(folder, rows=rows)
+            cost = build_index(folder)
             found.append((rows, cost, measure(folder, rounds=given.rounds, only=given.only)))
-    table = write_table(found, load=os.getloadavg()[1])
+        of_agents = None
+        if given.sessions:
+            folder = (given.folder or Path(temporary)) / f"agents-{given.sessions}"
+            if not (folder / "made").exists():
+                asyncio.run(make_agents_record(folder, sessions=given.sessions))
+                (folder / "made").touch()
+            of_agents = build_index(folder)
+    table = write_table(found, of_agents, load=os.getloadavg()[1])
     print(table)
     if given.write:
         replace_table(DOCUMENT, "search", f"\n{table}\n")
