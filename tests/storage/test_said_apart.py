@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from briggs.storage import Store
 from briggs.storage.bodies import ZSTD, Bodies
-from briggs.storage.pieces import StoredPieces, read_rows
+from briggs.storage.pieces import read_chains, read_rows
 from briggs.storage.said import list_said
 from briggs.storage.said_apart import is_apart, read_piece, read_row
 from briggs.storage.search_index import read_bodies
@@ -39,7 +39,7 @@ def compare(connection: Connection, *, ids: list[str]) -> int:
     count = 0
     for row in rows:
         if row.encoding == ZSTD and is_apart(row):
-            texts = read_apart(row, pieces, bodies)
+            texts = read_apart(row, connection, bodies)
             if texts is not None:
                 count += 1
                 whole = read_bodies(row, bodies=pieces)
@@ -47,16 +47,17 @@ def compare(connection: Connection, *, ids: list[str]) -> int:
     return count
 
 
-def read_apart(row: Any, pieces: StoredPieces, bodies: Bodies) -> set[str] | None:
+def read_apart(row: Any, connection: Connection, bodies: Bodies) -> set[str] | None:
     apart = read_row(row, bodies=bodies)
     if apart is None:
         return None
+    stored = read_chains(connection, set(apart.pieces), organization_id="default")
     texts = set(apart.texts)
     for last in apart.pieces:
         each: bytes | None = last
         while each is not None:
             try:
-                piece = read_piece(pieces.find(each), bodies=bodies)
+                piece = read_piece(stored[each], bodies=bodies)
             except ValueError:
                 return None
             texts.update(piece.texts)

@@ -107,10 +107,6 @@ class StoredPieces:
         texts.reverse()
         return b"".join(texts)
 
-    def find(self, hash: bytes) -> bytes:
-        """What is stored of a piece."""
-        return self._stored[hash]
-
     def measure(self, stored: bytes) -> int:
         """The size of a body."""
         size = 0

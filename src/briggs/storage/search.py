@@ -21,7 +21,7 @@ from briggs.storage import search_segments
 from briggs.storage.bodies import ZSTD, Bodies
 from briggs.storage.database import database_of
 from briggs.storage.filters import Translator, decide, find_parts
-from briggs.storage.pieces import StoredPieces, read_rows
+from briggs.storage.pieces import find_pieces, list_hashes, list_stored, read_chains, read_rows
 from briggs.storage.queries import (
     PLACE,
     Place,
@@ -35,7 +35,7 @@ from briggs.storage.queries import (
 )
 from briggs.storage.records import decode
 from briggs.storage.said import list_said
-from briggs.storage.said_apart import is_apart, read_piece, read_row
+from briggs.storage.said_apart import PieceText, is_apart, read_piece, read_row
 from briggs.storage.search_index import (
     Period,
     list_covered,
@@ -45,7 +45,7 @@ from briggs.storage.search_index import (
 from briggs.storage.tables import completions
 from briggs.storage.tables import search_segments as segments
 from briggs.types.completions import Completion
-from briggs.types.filters import Filter
+from briggs.types.filters import Filter, list_words
 
 SCAN_ROWS = 64
 """How many rows are read at once, and how many of those with a text."""
@@ -61,6 +61,9 @@ WALKED_ROWS, WALKED_MAX = 2_000, 50_000
 
 MOST_SHARE = 4
 """If more than one block in so many may have a text, all rows are looked at in their order."""
+
+KNOWN_MAX = 50_000
+"""Of how many pieces a search remembers whether they contain a text. It takes about 10 MB."""
 
 _OLDEST, _NEWEST = -(2**62), 2**62
 
@@ -108,6 +111,7 @@ class _Search:
         translator = Translator(organization_id=query.organization_id)
         self._parts = [translator.translate(part) for part in find_parts(condition)]
         self._columns = (*PLACE, *_OF_BODIES, *self._parts)
+        self._histories = _Histories(connection, condition, query=query, bodies=bodies)
         self._blocks = self._blocks_found = 0
         """How many blocks of the index were looked at, and how many may have what is searched."""
 
@@ -123,7 +127,7 @@ class _Search:
                 self._check_time(None)
                 ids = [each.id for each in places[begin : begin + SCAN_ROWS]]
                 rows = read_ids(ids, query=self._query)
-                yield from self._read(self._match_rows(rows))
+                yield from self._read(self._match_rows(rows)[1])
 
     def _list_places(self, after: Place | None) -> Iterator[Sequence[Place]]:
         """The places of all that may match, in the order of the query, some at a time."""
@@ -196,26 +200,25 @@ class _Search:
         place = after
         while True:
             page = select_page(query, after=place, limit=SCAN_ROWS)
-            rows, histories = self._read_bodies(page)
-            yield [find_place(row, query=query) for row in rows if self._matches(row, histories)]
+            rows, found = self._match_rows(page)
+            yield found
             if len(rows) < SCAN_ROWS:
                 return
             place = find_place(rows[-1], query=query)
             # Others may have begun in the same microsecond.
             self._check_time(place.created_at + 1)
 
-    def _match_rows(self, statement: Select[Any]) -> list[Place]:
-        """The places of the rows of a statement that match."""
-        rows, histories = self._read_bodies(statement)
-        return [find_place(row, query=self._query) for row in rows if self._matches(row, histories)]
-
-    def _read_bodies(self, statement: Select[Any]) -> tuple[Sequence[Any], _Histories]:
+    def _match_rows(self, statement: Select[Any]) -> tuple[Sequence[Any], list[Place]]:
+        """The rows of a statement, and the places of those that match."""
         columns = statement.with_only_columns(*self._columns)
-        rows, pieces = read_rows(self._connection, columns, bodies=self._bodies)
-        return rows, _Histories(pieces, bodies=self._bodies)
+        with database_of(self._connection).snapshot(self._connection):
+            rows = self._connection.execute(columns).all()
+            self._histories.read(rows)
+            places = [find_place(row, query=self._query) for row in rows if self._matches(row)]
+        return rows, places
 
-    def _matches(self, row: Any, histories: _Histories) -> bool:
-        texts = _Texts(row, histories)
+    def _matches(self, row: Any) -> bool:
+        texts = _Texts(row, self._histories)
         decided = [bool(part) for part in row[len(row) - len(self._parts) :]]
         return decide(self._condition, parts=decided, contains=texts.contain)
 
@@ -310,16 +313,35 @@ class _Search:
 
 
 class _Histories:
-    """What the histories of some rows say. Each piece of them is read once."""
+    """What histories say. A search reads each piece of them once, though many rows have it."""
 
-    def __init__(self, pieces: StoredPieces, *, bodies: Bodies) -> None:
-        self.pieces = pieces
+    def __init__(
+        self, connection: Connection, condition: Filter, *, query: Query, bodies: Bodies
+    ) -> None:
         self.bodies = bodies
-        self._said: dict[bytes, tuple[Sequence[str], bytes | None]] = {}
+        self._connection = connection
+        self._organization_id = query.organization_id
+        self._texts = [text.casefold() for text in list_words(condition)]
+        self._stored: dict[bytes, bytes] = {}
+        self._said: dict[bytes, PieceText] = {}
         self._known: dict[tuple[str, bytes], bool] = {}
+        """Whether a piece, or one before it, contains a text."""
+
+    def read(self, rows: Sequence[Any]) -> None:
+        """Read the histories of some rows, as far as it is not known what they contain."""
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+        hashes = {
+            hash for row in rows for stored in list_stored(row) for hash in list_hashes(stored)
+        }
+        new = {
+            hash for hash in hashes if any((text, hash) not in self._known for text in self._texts)
+        }
+        self._stored = read_chains(self._connection, new, organization_id=self._organization_id)
+        self._said.clear()
 
     def contain(self, folded: str, last: bytes) -> bool:
-        """Whether a piece or one before it contains a text. Raises `ValueError` if it cannot be
+        """Whether a history that was read contains a text. Raises `ValueError` if it cannot be
         told.
         """
         passed: list[tuple[str, bytes]] = []
@@ -330,19 +352,25 @@ class _Histories:
                 found = self._known[key]
                 break
             passed.append(key)
-            said, before = self._read(each)
-            found = any(folded in text for text in said)
-            if before is None:
+            piece = self._read_piece(each)
+            found = any(folded in text for text in piece.texts)
+            if piece.before is None:
                 break
-            each = before
+            each = piece.before
         self._known.update(dict.fromkeys(passed, found))
         return found
 
-    def _read(self, hash: bytes) -> tuple[Sequence[str], bytes | None]:
+    def _read_piece(self, hash: bytes) -> PieceText:
         if hash not in self._said:
-            piece = read_piece(self.pieces.find(hash), bodies=self.bodies)
-            self._said[hash] = [text.casefold() for text in piece.texts], piece.before
+            piece = read_piece(self._stored[hash], bodies=self.bodies)
+            folded = [text.casefold() for text in piece.texts]
+            self._said[hash] = PieceText(folded, piece.before)
         return self._said[hash]
+
+    def expand(self, row: Any) -> tuple[bytes, bytes | None]:
+        """The bodies of a row."""
+        pieces = find_pieces(self._connection, [row], bodies=self.bodies)
+        return read_bodies(row, bodies=pieces)
 
 
 class _Texts:
@@ -376,7 +404,7 @@ class _Texts:
 
     @cached_property
     def _said(self) -> list[str]:
-        request, response = read_bodies(self._row, bodies=self._histories.pieces)
+        request, response = self._histories.expand(self._row)
         return [said.casefold() for said in list_said(request, response)]
 
 

@@ -6,21 +6,25 @@ piece are noted when it first comes, and hold for all blocks in which the histor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from briggs.storage.search_segments import FREQUENT_BLOCKS
 
-WORDS_MAX = 100_000
-"""How many words of histories are kept, which takes about 15 MB."""
+WORDS_MAX = 400_000
+"""How many words of histories are kept, which takes about 20 MB: more than 100 long histories."""
+
+LET_GO_WORDS = 16_000
+"""About so many words of the oldest are let go of at once, which takes a millisecond."""
 
 
 class _Chain(msgspec.Struct):
-    words: dict[bytes, int] = {}
-    """Each word, and from the how manieth of the blocks on the history has it."""
     blocks: list[int] = []
-    """The blocks that have the history, in order."""
+    """The numbers of the blocks that have the history, in order."""
+    words: set[bytes] = set()
+    parts: list[tuple[int, Sequence[bytes]]] = []
+    """The same words. From the how manieth of the blocks on the history has them."""
 
 
 class Chains:
@@ -30,14 +34,11 @@ class Chains:
         self._chains: dict[bytes, _Chain] = {}
         """The one that was used last is the last."""
         self._words = 0
+        self._names: dict[bytes, bytes] = {}
+        """Each word once, because histories have many in common."""
 
     def __contains__(self, last: bytes) -> bool:
         return last in self._chains
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the oldest has to go."""
-        return self._words > WORDS_MAX and len(self._chains) > 1
 
     def use(self, last: bytes, *, block: int) -> None:
         """Note that a block has a history."""
@@ -51,22 +52,31 @@ class Chains:
         self._chains[last] = chain
         self.use(last, block=block)
         new = words.difference(chain.words)
-        chain.words.update(dict.fromkeys(new, len(chain.blocks) - 1))
-        self._words += len(new)
+        named = tuple(map(self._names.setdefault, new, new))
+        chain.words.update(named)
+        chain.parts.append((len(chain.blocks) - 1, named))
+        self._words += len(named)
 
-    def pop(self) -> dict[bytes, bytes]:
-        """The words of the history that was not used for the longest time, and the numbers of the
-        blocks that each is in. Empty numbers stand for very many.
+    def shrink(self) -> Iterator[Mapping[bytes, set[bytes]]]:
+        """Let go of the oldest, if there are too many: words by the numbers of the blocks that they
+        are in. Empty numbers stand for very many.
         """
-        chain = self._chains.pop(next(iter(self._chains)))
-        self._words -= len(chain.words)
-        numbers = [
-            bytes(chain.blocks[place:]) if len(chain.blocks) - place < FREQUENT_BLOCKS else b""
-            for place in range(len(chain.blocks))
-        ]
-        return {word: numbers[place] for word, place in chain.words.items()}
+        while self._words > WORDS_MAX:
+            yield self._let_go()
 
-    def drain(self) -> Iterator[dict[bytes, bytes]]:
-        """As `pop`, of all histories."""
+    def drain(self) -> Iterator[Mapping[bytes, set[bytes]]]:
+        """As `shrink`, of all."""
         while self._chains:
-            yield self.pop()
+            yield self._let_go()
+
+    def _let_go(self) -> Mapping[bytes, set[bytes]]:
+        found: dict[bytes, set[bytes]] = {}
+        left = self._words - LET_GO_WORDS
+        while self._chains and self._words > left:
+            chain = self._chains.pop(next(iter(self._chains)))
+            self._words -= len(chain.words)
+            for place, words in chain.parts:
+                is_frequent = len(chain.blocks) - place >= FREQUENT_BLOCKS
+                numbers = b"" if is_frequent else bytes(chain.blocks[place:])
+                found.setdefault(numbers, set()).update(words)
+        return found

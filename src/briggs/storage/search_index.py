@@ -48,6 +48,9 @@ MERGED = LARGE_ROWS // SMALL_ROWS
 BLOCK_BODIES_BYTES = 512 * 1024
 """Bodies that are read for a block in one step, unless a single row has more."""
 
+STEP_BYTES = 128 * 1024
+"""So much text of histories is read in one step."""
+
 SAID_BYTES_MAX = 2 * 1024 * 1024
 TIED_ROWS_MAX = 256
 """Larger bodies, and more completions of one microsecond, are searched without their words."""
@@ -299,12 +302,11 @@ class Indexer:
             if rows.count:
                 words = yield from self._read_words(rows, chains, block=builder.number)
                 builder.add(WordBlock(rows.begin, rows.count, words))
-            while chains.is_full:
-                builder.add_postings(chains.pop())
+            for histories in chains.shrink():
+                yield from builder.add_histories(histories)
             yield
-        for postings in chains.drain():
-            builder.add_postings(postings)
-            yield
+        for histories in chains.drain():
+            yield from builder.add_histories(histories)
         segment = yield from builder.finish(begin_at=span.begin, end_at=at)
         yield
         self._write(known, organization_id, segment, dropped=())
@@ -432,7 +434,7 @@ class Indexer:
             if words is None:
                 raise ValueError("a history has too many words")
             chains.extend(last, before=each, words=words, block=block)
-            if size > BLOCK_BODIES_BYTES:
+            if size > STEP_BYTES:
                 size = 0
                 yield
 

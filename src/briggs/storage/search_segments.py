@@ -39,6 +39,9 @@ length is in one of them."""
 
 WORD_BYTES_MAX = 2 * PIECE_BYTES
 
+WORDS_AT_ONCE = 4_000
+"""So many are added in one step. It takes about a millisecond."""
+
 FOUND_TERMS_MAX = 1_000
 """A text that is part of so many words may be in any block."""
 
@@ -105,10 +108,22 @@ class Builder:
         self._begins.append(block.begin_at)
         self._rows += block.rows
 
-    def add_postings(self, postings: Mapping[bytes, bytes]) -> None:
-        """Add words, and the numbers of the blocks that each is in. There may be some already."""
+    def add_histories(self, histories: Mapping[bytes, set[bytes]]) -> Iterable[None]:
+        """Add words by the numbers of the blocks that they are in, which may have some of them
+        already. As many at a time as take a few milliseconds.
+        """
+        added = 0
+        for numbers, words in histories.items():
+            self._add_again(words - self._frequent, numbers)
+            added += len(words)
+            if added > WORDS_AT_ONCE:
+                added = 0
+                yield
+        yield
+
+    def _add_again(self, words: set[bytes], numbers: bytes) -> None:
         new: dict[bytes, bytes] = {}
-        for word, numbers in postings.items():
+        for word in words:
             before = self._found.get(word)
             left = numbers.translate(None, before) if before else numbers
             if left or not numbers:
@@ -127,7 +142,7 @@ class Builder:
             end = place + postings[number]
             moved_there[word] = postings[place:end].translate(moved)
             place = end
-            if number % 4000 == 3999:
+            if number % WORDS_AT_ONCE == WORDS_AT_ONCE - 1:
                 self._add(moved_there)
                 moved_there.clear()
                 yield
