@@ -92,6 +92,8 @@ def test_prompts_on_record(server: RunningServer) -> None:
                 {"model": "m", "messages": messages}, create_response(), tags=["prompted"]
             )
             client.feedback.create(task.id, {"stars": stars}, completion_ids=[made.id])
+        own = {"model": "m", "messages": [{"role": "system", "content": "Grade it."}]}
+        client.completions.create(own, create_response(), tags=["prompted", "judge"])
         found = client.prompts.list(filter="tag = prompted")
         assert (found.looked_at, found.without, found.left_out) == (9, 1, 0)
         support, sums = found.data

@@ -18,7 +18,7 @@ from briggs.record.bodies import read_asked
 from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types.any_json import list_objects, number
 from briggs.types.completion_filters import parse_completion_filter
-from briggs.types.completions import Completion
+from briggs.types.completions import OWN_TAGS, Completion
 from briggs.types.errors import InvalidRequest
 from briggs.types.feedback import Feedback
 from briggs.types.filters import AllOf
@@ -86,7 +86,10 @@ class FoundPrompts(msgspec.Struct, kw_only=True):
 async def find_prompts(
     store: Store, *, organization_id: str, filter: str = "", limit: int = 1_000
 ) -> FoundPrompts:
-    """The prompts of the newest calls that a filter selects. Raises `InvalidRequest`."""
+    """The prompts of the newest calls that a filter selects. Raises `InvalidRequest`.
+
+    The calls of Briggs itself, as of judges and drift watches, are left out.
+    """
     if not 1 <= limit <= COMPLETIONS_MAX:
         raise InvalidRequest(f"'limit' is a number from 1 to {COMPLETIONS_MAX:,}.", param="limit")
     kind, given = parse_completion_filter("kind = chat"), parse_completion_filter(filter)
@@ -94,6 +97,7 @@ async def find_prompts(
     query: Query | None = Query(
         organization_id=organization_id,
         status="finished",
+        without_tags=sorted(OWN_TAGS),
         filter=kind if given is None else AllOf([given, kind]),
         limit=_PAGE,
         bytes_max=_PAGE_BYTES,
