@@ -105,6 +105,24 @@ def test_a_quick_reviewer_loses_no_key(open_page: OpenPage, server: Server) -> N
     assert all(each["tone"] == "neutral" and each["safe"] for each in values)
 
 
+def test_keys_change_what_was_graded_before(open_page: OpenPage, server: Server) -> None:
+    """`u` opens the answer at its first field, so the next key changes it and types nowhere."""
+    record(server, "reopened", 1)
+    task = create_task(server, "reopened", json_schema=SCHEMA)
+    page = open_link(open_page, server, task)
+    for key in ("4", "2", "y", "1", "Control+Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_text("Nothing is left for you")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.get_by_text("You graded this before")).to_be_visible()
+    expect(page.locator(".field.is-current")).to_have_attribute("data-field", "relevance")
+    page.keyboard.press("1")
+    expect(page.get_by_label("comment")).to_have_value("")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Nothing is left for you")).to_be_visible()
+    assert [each["json_values"]["relevance"] for each in list_given(server, task)] == [1]
+
+
 def test_letters_are_not_taken_from_text(open_page: OpenPage, server: Server) -> None:
     """In a text field every letter is text; Escape leaves it; then letters are keys again."""
     record(server, "letters", 1)

@@ -285,9 +285,11 @@ function begin() {
   });
   form.classList.add("has-steps");
   restoreDraft();
-  // What was suggested and filled in is looked through from the first field.
-  const isFilled = form.elements.namedItem("suggestion")?.value === "fill";
-  goTo(isFilled ? 0 : Math.max(0, fields.findIndex((field) => !isAnswered(field))));
+  // What was answered before, or suggested and filled in, is looked through from the first field.
+  // The comment never comes first: it would take the keys that choose.
+  const isFilled = "given" in page.dataset || form.elements.namedItem("suggestion")?.value === "fill";
+  const isOpen = (field) => field.dataset.shape !== "comment" && !isAnswered(field);
+  goTo(isFilled ? 0 : Math.max(0, fields.findIndex(isOpen)));
 }
 
 forgetOldDrafts();
