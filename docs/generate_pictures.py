@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from string import Formatter
 from typing import Literal, NamedTuple
 
 from playwright.sync_api import Page, expect, sync_playwright
@@ -23,6 +24,7 @@ PICTURES = Path(__file__).with_name("pictures")
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 WAIT_MS = 1_500
+ROUNDS = 24
 
 
 class Picture(NamedTuple):
@@ -62,6 +64,10 @@ SHOWN: Sequence[Picture] = (
     Picture("grading-light", "/feedback/{task}/grade", width=1280),
     Picture("grading-phone", "/feedback/{task}/grade", width=390, height=844),
     Picture("evals", "/evals/{run}", width=1280, height=760),
+    Picture("dataset", "/datasets/{dataset}", width=1280, height=620),
+    Picture("judge", "/judges/{judge}", width=1280, height=860),
+    Picture("prompts", "/prompts", width=1280, height=760),
+    Picture("drift", "/drift/{watch}", width=1280, height=860),
     Picture("settings", "/settings", width=1280, height=760),
 )
 
@@ -83,7 +89,7 @@ def _fill(data: Path, real: Sequence[object]) -> None:
 def _take(server: ServerProcess, pictures: Sequence[Picture]) -> None:
     with Client(server.url, server.api_key) as client, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        ids = _find_ids(client)
+        ids = _find_ids(client, {name for each in pictures for name in _find_names(each.path)})
         for each in pictures:
             context = browser.new_context(
                 base_url=server.url,
@@ -105,8 +111,12 @@ def _take(server: ServerProcess, pictures: Sequence[Picture]) -> None:
         browser.close()
 
 
-def _find_ids(client: Client) -> dict[str, str]:
-    """The completions, the session and the task that the pictures show."""
+def _find_names(path: str) -> Iterator[str]:
+    return (name for _, name, _, _ in Formatter().parse(path) if name)
+
+
+def _find_ids(client: Client, names: Collection[str]) -> dict[str, str]:
+    """What the pictures show, by its name in their paths. Some of it is made only if needed."""
     tasks = client.feedback_tasks.list()
     [task] = [each for each in tasks if each.name.startswith("Support")]
     listed = client.completions.list(text="a reservation that our payment", limit=50).data
@@ -121,8 +131,19 @@ def _find_ids(client: Client) -> dict[str, str]:
         "other": other.id,
         "session": turn.briggs.session_id or "",
         "task": task.id,
-        "run": _run_eval(client),
+        "run": _run_eval(client) if {"run", "dataset"} & set(names) else "",
+        "dataset": "sums@2",
+        "judge": client.judges.list()[0].id,
+        "watch": _watch(client) if "watch" in names else "",
     }
+
+
+def _watch(client: Client) -> str:
+    """A watch of the built-in model, with enough rounds for some looks."""
+    watch = client.drift.create("local/briggs-tiny", window_rounds=8)
+    for _ in range(ROUNDS):
+        client.drift.ask(watch.id)
+    return watch.id
 
 
 def _run_eval(client: Client) -> str:

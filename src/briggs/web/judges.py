@@ -225,15 +225,17 @@ def draw_reliability(calibration: Calibration) -> Markup:
         '<path class="even" d="M0 {size}L{size} 0"/>{marks}'
         '<text x="-4" y="{size}" text-anchor="end">{low}</text>'
         '<text x="-4" y="8" text-anchor="end">{high}</text>'
-        '<text x="{size}" y="{below}" text-anchor="end">the judge said</text></svg>'
+        '<text x="0" y="{below}">{low}</text>'
+        '<text x="{size}" y="{below}" text-anchor="end">the judge said, to {high}</text>'
+        '<text x="6" y="8">people said</text></svg>'
     ).format(
         width=_PLOT + 40,
         height=_PLOT + 30,
         size=_PLOT,
         below=_PLOT + 15,
         marks=Markup("").join(marks),
-        low=f"{low:.3g}",
-        high=f"{high:.3g}",
+        low=f"{low:.2f}",
+        high=f"{high:.2f}",
     )
 
 

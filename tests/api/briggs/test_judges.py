@@ -16,6 +16,7 @@ from briggs.types.completions import DRIFT_TAG, OWN_TAGS
 from tests.api.briggs.test_feedback import TASKS, ask, create_key, create_task, grade
 from tests.judges import upstream as models
 from tests.processes import Seen, Server, Upstream, create_response, run_server
+from tests.web.visitor import Visitor
 
 JUDGES = "/api/v1/judges"
 SCHEMA = {
@@ -478,6 +479,10 @@ def test_trust_is_beside_what_people_agree_on(server: Server) -> None:
     assert list(found["by_tag"]) == ["trusted"] and found["option"] is None
     both = found["all"]["both"]
     assert both["interval"]["low"] < both["mean"] < both["interval"]["high"]
+    page = Visitor(server).visit(f"/judges/{made['id']}").body.decode()
+    table = page.partition("The plot as a table")[2].partition("</table>")[0]
+    points = field["calibration"]["before"] + field["calibration"]["after"]
+    assert table.count('<th scope="row">') == len(points) > 0
     assert ask(server, "GET", f"{path}?version=1")["version"] == 1
     assert server.send("GET", f"{path}?version=2").status == 404
     assert server.send("GET", f"{path}?version=x").status == 400

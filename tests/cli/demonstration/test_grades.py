@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import pytest
+
 from briggs.cli.demonstration.grades import TASKS, write_grades
 from briggs.cli.demonstration.history import write_history
+from briggs.cli.demonstration.judging import write_judge
 from briggs.feedback.schemas import check_values
 
 NOW = 1_796_000_000_000_000
@@ -37,5 +40,25 @@ def test_grades_fit_their_tasks_and_partly_disagree() -> None:
             for call in history
             if call.completion.status == "finished" and tag in call.completion.tags
         ]
-        graded = {id for of, id in by_answer if of == task.id}
+        graded = {
+            id
+            for (of, id), some in by_answer.items()
+            if of == task.id and any(given.reviewer_kind == "person" for given in some)
+        }
         assert 0 < len(graded) < len(matching)
+
+
+def test_the_judge_says_what_its_grades_say() -> None:
+    """Each grade of it is a judgement with probabilities; some fail, and the run counts all."""
+    history = write_history(now=NOW)
+    grades = [given for _, given in write_grades(history, now=NOW)]
+    made = write_judge(history, grades, began_at=NOW - 10, ended_at=NOW)
+    finished = [(each, given) for each, given in made.said if given is not None]
+    for judgement, given in finished:
+        assert judgement.completion_id == given.completion_ids[0]
+        assert judgement.scores["relevance"] == pytest.approx(given.json_values["relevance"], abs=1)
+        assert all(sum(each) == pytest.approx(1) for each in judgement.probabilities.values())
+    failed = [each for each, given in made.said if given is None]
+    assert (made.run.judged, made.run.failed) == (len(finished), len(failed))
+    assert made.run.matching == len(made.said) and sum(made.run.failures.values()) == len(failed)
+    assert 0 < len(failed) < len(finished) and made.version.examples

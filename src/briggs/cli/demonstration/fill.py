@@ -14,6 +14,7 @@ import msgspec
 
 from briggs.cli.demonstration.grades import TASKS, write_grades
 from briggs.cli.demonstration.history import DAY_US, RealAnswer, write_history
+from briggs.cli.demonstration.judging import write_judge
 from briggs.cli.demonstration.scenes import TINY
 from briggs.storage import Store
 from briggs.types import json
@@ -83,8 +84,19 @@ async def fill(folder: Path, *, real: Sequence[RealAnswer]) -> Filled:
             )
             await store.feedback_tasks.create(task)
         await store.feedback_tasks.fill(organization_id=TASKS[0].organization_id)
+        judged = write_judge(
+            calls,
+            [given for _, given in grades],
+            began_at=begun + len(TASKS) * DAY_US,
+            ended_at=now - DAY_US,
+        )
         for task, given in grades:
-            await store.feedback.create(given, task=task)
+            if given.reviewer_kind != "model":
+                await store.feedback.create(given, task=task)
+        await store.judges.create(judged.judge, judged.version)
+        for judgement, feedback in judged.said:
+            await store.judges.put(judgement, given=feedback)
+        await store.judges.create_run(judged.run)
     finally:
         await store.close()
     return Filled(calls=len(calls), tasks=len(TASKS), grades=len(grades))

@@ -29,6 +29,7 @@ REVIEWERS = (
     Reviewer("jonas", -0.4, 0.8, 0.7),
     Reviewer("mei", 0.3, 0.6, 0.55),
 )
+_JUDGED = 0.9
 _JUDGE = Reviewer(JUDGE, 0.5, 0.9, 1.0)
 _COMMENTS = {
     1: ("It does not answer the question.", "I would not send this."),
@@ -113,6 +114,12 @@ def write_grades(calls: Sequence[Called], *, now: int) -> Iterator[tuple[Feedbac
                     yield task, _grade(task, call, reviewer, now=now, rng=rng)
             if task is SUPPORT:
                 yield task, _grade(task, call, _JUDGE, now=now, rng=rng)
+        if task is SUPPORT:
+            # The judge also graded most of what waits for people.
+            alone = random.Random(SEED + 1)  # noqa: S311
+            waiting = asked[round(len(asked) * share) :]
+            for call in waiting[: round(len(waiting) * _JUDGED)]:
+                yield task, _grade(task, call, _JUDGE, now=now, rng=alone)
 
 
 def _grade(
