@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from briggs.feedback.answers import Answers
 from briggs.judges.examples import Chooser, group_examples, list_examples
 from briggs.types.completions import Completion
-from briggs.types.feedback import Feedback, ReviewerKind, TaskVersion
+from briggs.types.feedback import (
+    Feedback,
+    ReviewerKind,
+    Suggestion,
+    SuggestionOutcome,
+    TaskVersion,
+)
 from briggs.types.forms import read_form
 from briggs.types.judges import POOL_MAX, Example
 
@@ -68,6 +76,29 @@ def test_a_lead_decides() -> None:
     """A decision counts alone."""
     [example] = list_all({"a": [give("ann", stars=2)]}, {"a": give("lea", "lead", stars=5)})
     assert example.json_values == {"stars": 5}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "own", "stars"),
+    [
+        ("accepted", None, None),
+        ("accepted", {"stars": 2}, 2),
+        ("edited", None, 5),
+        ("edited", {"stars": 2}, 2),
+        ("rejected", None, 5),
+        ("agreed", {"stars": 5}, 5),
+    ],
+)
+def test_a_judge_does_not_learn_from_itself(
+    outcome: SuggestionOutcome, own: dict[str, Any] | None, stars: int | None
+) -> None:
+    """What was only accepted is no example; what was said before it was seen counts first."""
+    given = give("ann", stars=5)
+    given.suggestion = Suggestion(judge_id="j", version=1, outcome=outcome, own_values=own)
+    found = [each.json_values["stars"] for each in list_all({"a": [given]})]
+    assert found == ([] if stars is None else [stars])
+    [both] = list_all({"a": [given, give("ben", stars=1)]})
+    assert len(both.feedback_ids) == (1 if stars is None else 2)
 
 
 def test_a_pool_spans_the_scale() -> None:

@@ -8,6 +8,8 @@ from itertools import zip_longest
 from statistics import median_low
 from typing import Any
 
+import msgspec
+
 from briggs.feedback.answers import Answers, find_level, freeze_ratings, list_ratings
 from briggs.judges.texts import Texts
 from briggs.types import json
@@ -26,8 +28,8 @@ def list_examples(answers: Answers) -> list[Example]:
     """The completions that people graded, with what they agreed on: at most `POOL_MAX`.
 
     A lead's decision counts alone. Otherwise each field has the most common value, or the median
-    of numbers. Grades of models are never examples. If there are too many, the newest of each
-    part of the scale are kept.
+    of numbers. Grades of models are never examples, and neither is a suggestion that was accepted
+    as it was. If there are too many, the newest of each part of the scale are kept.
     """
     form = read_form(answers.version.json_schema)
     found = []
@@ -94,11 +96,26 @@ def _list_people(answers: Answers, id: str) -> Mapping[str, Feedback]:
     decision = answers.decisions.get(id)
     if decision is not None:
         return {decision.reviewer: decision}
-    return {
-        name: given
+    people = {
+        name: _find_own(given)
         for name, given in answers.by_completion.get(id, {}).items()
         if given.reviewer_kind != "model"
     }
+    return {name: given for name, given in people.items() if given is not None}
+
+
+def _find_own(given: Feedback) -> Feedback | None:
+    """What a person said by themselves. None if they accepted what a judge said, and no more.
+
+    A judge that is shown its own words as a person's would learn from itself. Who edits or rejects
+    a suggestion has decided something, and who answered before it was seen, all of it.
+    """
+    noted = given.suggestion
+    if noted is None:
+        return given
+    if noted.own_values is not None:
+        return msgspec.structs.replace(given, json_values=noted.own_values)
+    return None if noted.outcome == "accepted" else given
 
 
 def _agree(id: str, given: Mapping[str, Feedback], form: Form) -> Example:
