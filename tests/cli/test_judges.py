@@ -42,7 +42,7 @@ def test_a_judge_is_made_and_grades(server: RunningServer) -> None:
     assert made.lines[0]["name"] == "quality-judge" and "no examples" in made.errors
     done = run("judges", "run", "quality-judge", "--budget", "2", server=server)
     assert (done.lines[0]["judged"], done.lines[0]["lacking"]) == (3, 0)
-    assert done.errors == "3 judged (1 without a call), $0.0100.\n"
+    assert done.errors == "3 judged (1 without a call). Cost: $0.01.\n"
     said = run("judges", "judgements", "quality-judge", server=server).lines
     assert [each["json_values"] for each in said] == [{"stars": 4}, {"stars": 4}, {"stars": 2}]
     id = said[0]["completion_id"]

@@ -36,11 +36,11 @@ def test_markdown(server: RunningServer, file: Path) -> None:
         server=server,
     )
     assert done.status == 1
-    assert "39 to ask, 0 answered before: cost unknown, since mine/echo, mine/" in done.errors
+    assert "39 to ask, 0 answered before: cost not known, since mine/echo, mine/" in done.errors
     lines = done.output.splitlines()
     assert lines[0] == "### my-numbers"
     assert lines[2] == "Of 39 answers, 13 failed (13 upstream_400)."
-    assert lines[6].startswith("| `mine/echo` | 0.923 (0.667 to 0.986) | 0 | unknown |")
+    assert lines[6].startswith("| `mine/echo` | 0.923 (0.667 to 0.986) | 0 | — |")
     assert lines[8].startswith("| `mine/refuses` | none | 13 of 13 |")
     text = done.output
     assert "**includes: mine/thinks against mine/echo**: Worse by 0.92 (0.58 to 0.99)." in text
@@ -60,7 +60,7 @@ def test_terminal_and_others(server: RunningServer, file: Path, tmp_path: Path) 
     assert status == 0
     shown = plain(shown)
     assert "26 answered before" in shown and "All 26 answers are there." in shown
-    assert "The cost of this run: $0.0000. Answers of earlier runs: 26." in shown
+    assert "The cost of this run: $0.00. Answers of earlier runs: 26." in shown
     id = run("evals", "list", "--limit", "1", "--json", server=server).lines[0]["id"]
     xml = tmp_path / "junit.xml"
     report = ("evals", "report", id, "--format", "junit", "--output", str(xml))

@@ -22,6 +22,7 @@ from briggs.providers.catalog import CATALOG
 from briggs.record.prices import SERIES_MAX, Prices, calculate, find_listed
 from briggs.settings import PriceSettings, SettingsError, open_settings
 from briggs.types.completions import Attempt, Completion
+from briggs.wires.openai.face import CHAT_FACE
 from tests.api.behaviours import ok
 from tests.processes import Server, Upstream, create_chunk, create_response, run_server
 
@@ -255,6 +256,22 @@ def test_no_price_at_home(vendor: Vendor) -> None:
     open_prices(vendor).price(completion, count(1000, 1000), tier=None)
     assert (completion.usage_source, completion.cost_usd) == ("provider", None)
     assert completion.price_source is None
+
+
+def test_a_model_that_runs_here_costs_nothing() -> None:
+    """Unless the file gives it a price. An estimate says the same."""
+    envelope = CHAT_FACE.read_request(
+        b'{"model": "local/m", "messages": [{"role": "user", "content": "x"}]}'
+    )
+    priced = PriceSettings(input=2.0, output=0.0)
+    for prices, cost, source in (
+        (open_prices(), 0.0, "local"),
+        (open_prices(**{"local/m": priced}), 2.0, "briggs.toml"),
+    ):
+        call = create_completion("local")
+        prices.price(call, count(1_000_000, 1), tier=None)
+        assert (call.cost_usd, call.price_source) == (cost, source)
+        assert prices.estimate("local", "m", envelope, prompt=1_000_000, answer=1) == cost
 
 
 def test_usage_that_did_not_come() -> None:

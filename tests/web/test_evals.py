@@ -54,8 +54,9 @@ def test_the_list_and_a_report(server: Server) -> None:
     assert "&lt;i&gt;exact" in page and "<i>exact" not in page
     assert "0.758 to 1.000" in page and "upstream_400" in page
     assert "Ask what is lacking" in page
-    # No price is known, so no cost is.
-    assert "$0.00" not in page and "<dd>unknown" in page and "$0.00" not in listed
+    # No price is known, so no cost is. What nobody answered cost nothing.
+    assert "<dd>— <" in page and "12 without a price" in page and page.count("$0.00") == 1
+    assert "12 without a price" in listed and "$0.00" not in listed
 
 
 def test_a_baseline(server: Server) -> None:

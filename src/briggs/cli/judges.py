@@ -11,7 +11,7 @@ import click
 from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.options import JsonObject, form_options, page_options
 from briggs.cli.groups import Group
-from briggs.cli.terminal.text import print_line
+from briggs.cli.terminal.text import format_total, print_line
 from briggs.types.address import Address
 from briggs.types.texts import count_of, one_line, printable
 
@@ -484,7 +484,10 @@ async def _watch_run(client: AsyncClient, judge: str, run: JudgeRun) -> JudgeRun
         run = await client.judges.retrieve_run(judge, run.id)
         if sys.stderr.isatty():
             click.echo(
-                f"\r{run.judged:,} of {run.matching:,}, ${run.cost_usd:,.4f} ", err=True, nl=False
+                f"\r{run.judged:,} of {run.matching:,}, "
+                f"{format_total(run.cost_usd, run.unpriced)} ",
+                err=True,
+                nl=False,
             )
     if sys.stderr.isatty():
         click.echo(err=True)
@@ -511,9 +514,10 @@ def _tell(run: JudgeRun) -> None:
         click.echo(say_example(failure, example), err=True)
     if run.message:
         click.echo(one_line(run.message), err=True)
-    more = f", and {count_of(run.unpriced, 'judgement')} of unknown price" if run.unpriced else ""
+    more = f", {count_of(run.unpriced, 'judgement')} without a known price" if run.unpriced else ""
     click.echo(
-        f"{run.judged:,} judged ({run.copied:,} without a call), ${run.cost_usd:,.4f}{more}.",
+        f"{run.judged:,} judged ({run.copied:,} without a call). "
+        f"Cost: {format_total(run.cost_usd, run.unpriced)}{more}.",
         err=True,
     )
 

@@ -38,6 +38,10 @@ _LEFT_OUT = ("model", "messages", "stream", "stream_options", "n", "metadata", "
 """Members of a request that a sample does not repeat."""
 
 
+SENT = "samples that a program sent"
+"""The source of a dataset whose maker named none."""
+
+
 class DatasetPost(msgspec.Struct, kw_only=True):
     """A new version of a dataset: of `samples`, or of the completions that a filter selects."""
 
@@ -67,7 +71,7 @@ async def create_dataset(store: Store, post: DatasetPost, *, organization_id: st
         )
     if post.samples is not None:
         samples = await asyncio.to_thread(_read_samples, post.samples)
-        source = (post.source or "samples")[:NAME_LENGTH_MAX]
+        source = (post.source or SENT)[:NAME_LENGTH_MAX]
     else:
         samples = await _select(store, post, organization_id=organization_id)
         source = _describe(post)

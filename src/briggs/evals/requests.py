@@ -61,8 +61,6 @@ def price_call(body: bytes, target: str, *, running: Running, organization_id: s
     first = next(iter(arrange(targets, call)), None)
     if first is None:
         return None
-    if first.provider.name == "local":
-        return 0.0
     cost = running.prices.estimate(
         first.provider.name, first.model, envelope, prompt=prompt, answer=answer
     )

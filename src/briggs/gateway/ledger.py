@@ -34,8 +34,6 @@ REFUSALS_RECORDED_A_MINUTE = 60
 
 REFUSED_KEPT = 10_000
 """The refused calls of so many keys are counted."""
-LOCAL = "local"
-"""The provider on this machine. Its models cost nothing."""
 
 
 class Ledger:
@@ -168,7 +166,7 @@ def _estimate_cost(
         )
         if cost is not None:
             highest = max(highest, round(cost * NANO))
-        elif rules.refuses_unknown_price and target.provider.name != LOCAL:
+        elif rules.refuses_unknown_price:
             raise _refuse_unknown(target)
     return highest
 

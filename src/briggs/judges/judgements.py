@@ -294,6 +294,8 @@ class Asker:
         judgement.status, judgement.failure = "failed", failure.failure
         judgement.failure_reason = str(failure)
         judgement.attempts = max(judgement.attempts, 1)
+        if not judgement.call_ids:
+            judgement.cost_usd = 0.0
         await self._store.judges.put(judgement)
         return judgement
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _MILLION = 1_000_000
 _MINUTE_US = 60_000_000
 SERIES_MAX = 200
+LOCAL = "local"
+"""The provider whose models run here. They cost nothing, unless the file gives them a price."""
 REPORTED = "provider"
 """The source of a cost that the provider itself reported."""
 TOKENS_MAX = 1_000_000_000
@@ -84,6 +86,9 @@ class Price(NamedTuple):
     """US dollars per call, in addition to its tokens."""
 
 
+FREE = Price(LOCAL, [(0, Rates(input=Decimal(0), output=Decimal(0)))])
+
+
 class Spent(msgspec.Struct):
     """The totals of the calls to one model since the start."""
 
@@ -131,7 +136,9 @@ class Prices:
         if is_counted:
             completion.usage_source = "estimated" if facts.is_estimated else "provider"
         own = self._find_own(completion) if self._own else None
-        if own is None and facts.cost_usd is not None:
+        if own is None and completion.provider == LOCAL:
+            completion.cost_usd, completion.price_source = 0.0, LOCAL
+        elif own is None and facts.cost_usd is not None:
             completion.cost_usd, completion.price_source = facts.cost_usd, REPORTED
         elif is_counted:
             price = own or self._find_listed(completion, tier=tier)
@@ -147,6 +154,8 @@ class Prices:
         """
         if own := self._own.get(f"{provider}/{model}"):
             return own
+        if provider == LOCAL:
+            return FREE
         address = self._addresses.get(provider)
         if address is None:
             return None
@@ -160,6 +169,8 @@ class Prices:
         Nothing is taken to come from a cache. It may read the list, as `find` does.
         """
         price = self._own.get(f"{provider}/{model}")
+        if price is None and provider == LOCAL:
+            price = FREE
         if price is None:
             address = self._addresses.get(provider)
             if address is None:

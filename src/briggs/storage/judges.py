@@ -195,6 +195,17 @@ class Judges:
         )
         return await self._access.read(lambda connection: float(connection.scalar(statement) or 0))
 
+    async def count_unpriced(self, judge: Judge) -> int:
+        """How many judgements of a judge cost an amount that is not known."""
+        columns = judgements.c
+        statement = select(func.count()).where(
+            columns.organization_id == judge.organization_id,
+            columns.judge_id == judge.id,
+            columns.status != "started",
+            columns.cost_usd.is_(None),
+        )
+        return await self._access.read(lambda connection: connection.scalar(statement) or 0)
+
     async def measure_mean_cost(self, version: JudgeVersion) -> float | None:
         """What a judgement of a version costs on average, in US dollars. None if none is known."""
         columns = judgements.c

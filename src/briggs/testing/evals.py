@@ -93,7 +93,7 @@ async def _find_dataset(client: AsyncClient, dataset: WantedDataset) -> str:
     if isinstance(dataset, Path):
         samples = read_file(dataset)
         return (await client.datasets.create(name_file(dataset), samples, source=dataset.name)).id
-    return (await client.datasets.create(SAMPLES, dataset, source=SAMPLES)).id
+    return (await client.datasets.create(SAMPLES, dataset, source="a list in a test")).id
 
 
 def _read_scorer(scorer: AnyScorer) -> WantedScorer:

@@ -109,10 +109,7 @@ async def cancel(request: Request) -> Response:
 
 def say_cost(progress: RunProgress) -> str:
     """What a run has cost, as far as it is known."""
-    asked = progress.answered - progress.cached
-    if progress.unpriced and progress.unpriced >= asked:
-        return "unknown"
-    return f"{'at least ' if progress.unpriced else ''}{figures.dollars(progress.cost_usd)}"
+    return figures.total(progress.cost_usd, progress.unpriced)
 
 
 def draw_interval(summary: ScoreSummary) -> Markup:

@@ -34,7 +34,15 @@ def dollars(value: float | None) -> str:
         return DASH
     if value == 0 or abs(value) >= 0.995:
         return f"${value:,.2f}"
-    return f"${float(f'{value:.2g}'):.10f}".rstrip("0")
+    whole, _, part = f"{float(f'{value:.2g}'):.10f}".rstrip("0").partition(".")
+    return f"${whole}.{part:0<2}"
+
+
+def total(value: float, unpriced: int) -> str:
+    """A sum of US dollars of which some parts may be unknown. If all that is known is 0, a dash."""
+    if not unpriced:
+        return dollars(value)
+    return f"at least {dollars(value)}" if value else DASH
 
 
 def probability(value: float | None) -> str:

@@ -135,6 +135,7 @@ async def show(request: Request, *, problem: str = "") -> Response:
         versions=list(reversed(_list_changes(versions))),
         runs=await _list_runs(request, judge),
         spent=await store.judges.measure_spent(judge, since=0),
+        unpriced=await store.judges.count_unpriced(judge),
         figure_of=show_figure,
         mean_of=show_mean,
         plot=draw_reliability,

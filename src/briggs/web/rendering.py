@@ -19,7 +19,7 @@ from briggs.web.csrf import FIELD
 from briggs.web.navigation import read_surroundings
 
 _FILTERS = (
-    *("number", "seconds", "dollars", "probability", "percent", "odds", "size", "days"),
+    *("number", "seconds", "dollars", "total", "probability", "percent", "odds", "size", "days"),
     *("time", "ticks"),
 )
 THEMES = ("light", "dark")

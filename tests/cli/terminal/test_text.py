@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from briggs.cli.terminal.text import format_age, format_cost, format_duration, format_time
+from briggs.cli.terminal.text import (
+    format_age,
+    format_cost,
+    format_duration,
+    format_time,
+    format_total,
+)
 from briggs.types.texts import one_line
+from briggs.web.figures import total
 
 
 @given(st.text())
@@ -29,11 +36,20 @@ def test_format_duration(duration_ms: float | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("cost_usd", "text"),
-    [(None, ""), (0.0, "$0"), (0.000306, "$0.000306"), (0.03, "$0.03"), (12.345, "$12.35")],
+    [(None, ""), (0.0, "$0.00"), (0.000306, "$0.000306"), (0.03, "$0.03"), (12.345, "$12.35")],
 )
 def test_format_cost(cost_usd: float | None, text: str) -> None:
     """An unknown cost is empty, and not the same as $0."""
     assert format_cost(cost_usd) == text
+
+
+@pytest.mark.parametrize(
+    ("cost_usd", "unpriced", "text"),
+    [(0.0, 0, "$0.00"), (0.0, 2, "—"), (0.5, 0, "$0.50"), (0.5, 2, "at least $0.50")],
+)
+def test_a_sum_with_unknown_parts(cost_usd: float, unpriced: int, text: str) -> None:
+    """On the terminal as on pages: what is unknown is never 0."""
+    assert (total(cost_usd, unpriced), format_total(cost_usd, unpriced)) == (text, text)
 
 
 @pytest.mark.parametrize(

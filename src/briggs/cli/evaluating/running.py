@@ -15,6 +15,7 @@ from briggs.cli.evaluating.samples import name_file, read_file
 from briggs.cli.evaluating.scorers import WantedScorer, score_answers
 from briggs.cli.terminal.eval_reports import say_lacks, say_spent, write_junit, write_markdown
 from briggs.cli.terminal.evals import print_report
+from briggs.cli.terminal.text import format_cost
 from briggs.client import AsyncClient, EvalReport, EvalRun
 from briggs.types.json import encode
 
@@ -65,11 +66,11 @@ def _confirm(found: Any, *, ask_above: float, yes: bool) -> None:
 def _say_cost(cost_usd: float, unpriced: Sequence[str]) -> str:
     """About how much, and of whom the price is not known. What is not known is not 0."""
     if not unpriced:
-        return f"about ${cost_usd:.2f}"
+        return f"about {format_cost(cost_usd)}"
     names = ", ".join(unpriced)
     if not cost_usd:
-        return f"cost unknown, since {names} {'has' if len(unpriced) == 1 else 'have'} no price"
-    return f"about ${cost_usd:.2f}, without {names}, whose price is not known"
+        return f"cost not known, since {names} {'has' if len(unpriced) == 1 else 'have'} no price"
+    return f"about {format_cost(cost_usd)}, without {names}, whose price is not known"
 
 
 async def watch_run(client: AsyncClient, made: EvalRun) -> None:

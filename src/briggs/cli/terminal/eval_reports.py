@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from briggs.cli.terminal.text import format_total
 from briggs.client import EvalReport, RunComparison, ScoreSummary, TargetReport
 from briggs.client.eval_runs import FlippedSample, RunProgress
 from briggs.types.texts import count_of, one_line
@@ -151,19 +152,12 @@ def find_page(flipped: FlippedSample) -> str | None:
 
 def say_spent(progress: RunProgress) -> str:
     """What a run has cost, as far as it is known. What is not known is not 0."""
-    asked = progress.answered - progress.cached
-    if progress.unpriced and progress.unpriced >= asked:
-        return "unknown"
-    return f"{'at least ' if progress.unpriced else ''}${progress.cost_usd:.4f}"
+    return format_total(progress.cost_usd, progress.unpriced)
 
 
 def say_cost(target: TargetReport) -> str:
     """The cost of a target's answers, as far as it is known."""
-    if not target.answered:
-        return "none"
-    if target.unpriced == target.answered:
-        return "unknown"
-    return f"{'at least ' if target.unpriced else ''}${target.cost_usd:.4f}"
+    return format_total(target.cost_usd, target.unpriced)
 
 
 def _say_rest(target: TargetReport) -> list[str]:

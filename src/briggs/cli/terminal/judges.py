@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from briggs.cli.terminal.text import format_total
 from briggs.client import Judge, JudgeEstimates, JudgeFailure, Judgement, JudgeRun, JudgeTrust
 from briggs.types.json import encode
 from briggs.types.judges import say_failed, say_failures
@@ -60,7 +61,7 @@ def print_runs(found: Sequence[JudgeRun]) -> None:
             Text(say_failures(run.failures)),
             f"{run.matching:,}",
             f"{run.judged:,}",
-            f"${run.cost_usd:,.4f}",
+            format_total(run.cost_usd, run.unpriced),
             run.status,
             Text(one_line(run.message)),
         )

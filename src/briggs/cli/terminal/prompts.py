@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.terminal.tables import create_table
+from briggs.cli.terminal.text import format_cost
 from briggs.client import AsyncClient
 from briggs.client.prompts import (
     FigureDifference,
@@ -47,7 +48,7 @@ def print_prompts(found: PromptList) -> None:
             Text(one_line(each.template)[:PROMPT_SHOWN_MAX]),
             f"{each.calls:,}",
             f"{each.texts:,}",
-            "" if each.cost_usd is None else f"${each.cost_usd:.4f}",
+            format_cost(each.cost_usd) or "—",
             *("" if number is None else f"{number:,.0f}" for number in figures),
             Text(printable(", ".join(grades))),
         )
@@ -115,14 +116,10 @@ def say_difference(found: FigureDifference) -> str:
 def _say_figure(name: str, figure: PromptFigure | None) -> str:
     if figure is None:
         return ""
-    write = _write_cost if name == "cost_usd" else _write_number
+    write = format_cost if name == "cost_usd" else _write_number
     if figure.interval is None:
         return write(figure.mean)
     return f"{write(figure.mean)} ({write(figure.interval.low)} to {write(figure.interval.high)})"
-
-
-def _write_cost(value: float) -> str:
-    return f"${value:.4f}"
 
 
 def _write_number(value: float) -> str:

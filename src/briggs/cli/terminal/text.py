@@ -93,11 +93,21 @@ def format_age(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s ago"
 
 
+def format_total(cost_usd: float, unpriced: int) -> str:
+    """A sum of US dollars of which some parts may be unknown. If all that is known is 0, a dash."""
+    if not unpriced:
+        return format_cost(cost_usd)
+    return f"at least {format_cost(cost_usd)}" if cost_usd else "—"
+
+
 def format_cost(cost_usd: float | None) -> str:
-    """US dollars, without trailing zeros. Empty if the cost is not known."""
+    """US dollars with 2 to 6 decimals. Empty if the cost is not known."""
     if cost_usd is None:
         return ""
-    return f"${cost_usd:,.2f}" if cost_usd >= 1 else f"${cost_usd:.6f}".rstrip("0").rstrip(".")
+    if cost_usd >= 1:
+        return f"${cost_usd:,.2f}"
+    whole, _, part = f"{cost_usd:.6f}".rstrip("0").partition(".")
+    return f"${whole}.{part:0<2}"
 
 
 def format_costs(counted: float | None, estimated: float | None) -> str:
