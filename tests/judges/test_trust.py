@@ -14,7 +14,7 @@ from briggs.judges.baseline import fit_choices, fit_numbers
 from briggs.judges.biases import find_family
 from briggs.judges.choices import measure_choices
 from briggs.judges.figures import TrustFigure, ask_apart, ask_correlation, ask_mean, measure_all
-from briggs.judges.graded import GradedCompletion
+from briggs.judges.graded import FIELDS_MAX, GradedCompletion
 from briggs.judges.numbers import measure_numbers
 from briggs.judges.summaries import summarise
 from briggs.judges.trust import report
@@ -277,3 +277,6 @@ def test_what_lacks_is_counted() -> None:
     found = report(version, [], {"a": failed, "b": waiting, "c": create_judgement()})
     assert (found.lacking, found.failures, found.left_out) == (2, {"cut_off": 1}, ["note"])
     assert [field.name for field in found.fields] == ["stars", "safe", "tone"]
+    version.json_schema = {"properties": {f"f{n}": {"enum": ["a", "b"]} for n in range(500)}}
+    wide = report(version, [], {})
+    assert (len(wide.fields), len(wide.left_out)) == (FIELDS_MAX, 500 - FIELDS_MAX)

@@ -28,11 +28,19 @@ def test_a_judge_is_made_and_run_without_json(server: Server) -> None:
     here = visitor.path
     wrong_run = visitor.submit(f"{here}/runs", budget="much")
     assert wrong_run.status == 400 and "is an amount of dollars" in wrong_run.body.decode()
+    wrong_run = visitor.submit(f"{here}/runs", filter='tag = "x', budget="1_0")
+    kept = wrong_run.body.decode()
+    assert wrong_run.status == 400 and 'value="tag = &#34;x"' in kept and 'value="1_0"' in kept
     page = visitor.submit(f"{here}/runs", limit="5", budget="1").body.decode()
     assert "No run yet" not in page and "0 of 0" in page
     page = visitor.submit(f"{here}/learn").body.decode()
     assert "version 2" in page and "nothing but its mark" in page
     assert "paged &lt;b&gt;" in visitor.visit("/judges").body.decode()
+    assert server.send("DELETE", f"/api/v1{here}").status == 200
+    gone = visitor.submit(f"{here}/runs", limit="5")
+    assert gone.status == 400 and "was deleted" in gone.body.decode()
+    assert visitor.submit(f"{here}/learn").status == 400
+    assert "\u202e" not in visitor.visit("/judges/%E2%80%AE").body.decode()
 
 
 def test_a_judge_is_shown_beside_people(server: Server) -> None:

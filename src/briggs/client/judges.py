@@ -166,7 +166,7 @@ class JudgeTrust(Object):
     """Whether some were asked about in the order `informative`, so that grades have weights."""
     fields: list[dict[str, Any]]
     left_out: list[str]
-    """Fields of text and lists, which are not compared."""
+    """Fields of text and lists, and those after the first 50, which are not compared."""
     suggestions: dict[str, int]
     """How many suggestions of the version were `accepted`, `edited` and `rejected`, and how often
     a blind answer `agreed`. `seen_first` counts the grades that were given while one was seen."""

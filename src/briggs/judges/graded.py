@@ -30,6 +30,10 @@ CHARACTERS_MAX = 20_000
 """Of each text, for the guess by its words."""
 
 
+FIELDS_MAX = 50
+"""Of a form with more fields, the first ones are measured. Each takes a part of a second."""
+
+
 class Graders(NamedTuple):
     """A version of a judge, its task, and what people answered to that."""
 
@@ -51,6 +55,11 @@ class GradedCompletion(NamedTuple):
     """How many completions it stands for, up to a factor."""
     is_drawn: bool = False
     """Whether it was asked about by its chance."""
+
+
+def list_measured(json_schema: dict[str, Any]) -> list[Field]:
+    """The fields in which people and a judge are compared."""
+    return list_scored(json_schema)[:FIELDS_MAX]
 
 
 def list_people(
@@ -130,7 +139,7 @@ async def read_graded(
     with_suggested: bool = False,
 ) -> tuple[list[GradedCompletion], Mapping[str, Judgement]]:
     """The completions that people graded, and what the judge said of those or did not say."""
-    fields = list_scored(version.json_schema)
+    fields = list_measured(version.json_schema)
     people = {}
     for id in sorted(answers.by_completion, reverse=True):
         persons = list_people(answers.by_completion[id], with_suggested=with_suggested)

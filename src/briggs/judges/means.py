@@ -13,8 +13,14 @@ import msgspec
 
 from briggs.estimates.prediction import Estimate, estimate_mean, estimate_with_predictions
 from briggs.feedback.answers import find_level, list_ratings, show
-from briggs.judges.graded import Graders, list_draw_weights, list_people, read_graders
-from briggs.judges.reading import list_options, list_scored
+from briggs.judges.graded import (
+    Graders,
+    list_draw_weights,
+    list_measured,
+    list_people,
+    read_graders,
+)
+from briggs.judges.reading import list_options
 from briggs.storage import Store
 from briggs.types.completions import Completion
 from briggs.types.fields import Field
@@ -89,7 +95,7 @@ async def read_estimates(
     read what people answered, for another report, gives it as `of`.
     """
     chosen, task, answers = of or await read_graders(store, judge, version=version)
-    fields = list_scored(chosen.json_schema)
+    fields = list_measured(chosen.json_schema)
     weights = list_draw_weights(task, answers)
     known: list[JudgedCompletion] = []
     for start in range(0, JUDGED_MAX, PAGE):

@@ -17,9 +17,15 @@ from briggs.estimates.selection import (
 )
 from briggs.feedback.answers import find_level, read_answers, show
 from briggs.judges import baseline
-from briggs.judges.graded import CHARACTERS_MAX, GradedCompletion, find_draw_place, read_graded
+from briggs.judges.graded import (
+    CHARACTERS_MAX,
+    GradedCompletion,
+    find_draw_place,
+    list_measured,
+    read_graded,
+)
 from briggs.judges.judges import find_version
-from briggs.judges.reading import list_options, list_scored
+from briggs.judges.reading import list_options
 from briggs.judges.texts import write_subject
 from briggs.storage import Store
 from briggs.types.completions import Completion
@@ -65,7 +71,7 @@ async def rank_queue(store: Store, task: FeedbackTask, judge: Judge, *, ranked: 
         return 0
     answers = await read_answers(store, task, version=version.task_version)
     graded, _ = await read_graded(store, judge, version, task=task, answers=answers)
-    inform = await asyncio.to_thread(create_informer, list_scored(version.json_schema), graded)
+    inform = await asyncio.to_thread(create_informer, list_measured(version.json_schema), graded)
     said = await store.judges.list_judgements(version, completion_ids=listed)
     bodies = await store.completions.retrieve_many(list(said), organization_id=task.organization_id)
     information = await asyncio.to_thread(_measure, inform, said, bodies)

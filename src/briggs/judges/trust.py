@@ -11,11 +11,11 @@ from briggs.judges.graded import (
     GradedCompletion,
     Graders,
     count_suggestions,
+    list_measured,
     read_graded,
     read_graders,
 )
 from briggs.judges.numbers import measure_numbers
-from briggs.judges.reading import list_scored
 from briggs.judges.verdicts import FieldTrust, Suggestions, Trust, say_unjudged
 from briggs.storage import Store
 from briggs.types.fields import Field
@@ -67,7 +67,7 @@ def report(
     for each in judgements.values():
         if each.status == "failed" and each.failure is not None:
             failures[each.failure] = failures.get(each.failure, 0) + 1
-    fields = list_scored(version.json_schema)
+    fields = list_measured(version.json_schema)
     named = {field.name for field in fields}
     lacking = sum(each.status != "finished" for each in judgements.values())
     measured = [measure_field(field, graded, model=version.model) for field in fields]

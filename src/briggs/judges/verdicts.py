@@ -115,7 +115,7 @@ class Trust(msgspec.Struct, kw_only=True, frozen=True):
     stands for."""
     fields: list[FieldTrust]
     left_out: list[str]
-    """Fields of text and lists, which are not compared."""
+    """Fields of text and lists, and those after the first 50, which are not compared."""
     suggestions: Suggestions
     with_suggested: bool
     """Whether the grades count that were given while a suggestion was seen."""

@@ -18,6 +18,7 @@ from briggs.judges.graded import read_graders
 from briggs.judges.judges import JudgeChange, find_version
 from briggs.judges.means import GroupEstimate, read_estimates
 from briggs.judges.runs import RunPost
+from briggs.judges.summaries import summarise
 from briggs.judges.trust import read_trust
 from briggs.judges.verdicts import Calibration
 from briggs.parts import find_parts
@@ -108,7 +109,7 @@ async def create(request: Request) -> Response:
     return see_other(f"/judges/{judge.id}")
 
 
-async def show(request: Request, *, problem: str = "") -> Response:
+async def show(request: Request, *, problem: str = "", form: Form | None = None) -> Response:
     """`GET /judges/{id}`: how far a version can be trusted, and what else is known of the judge."""
     store, judge = find_parts(request).store, await _find(request)
     number = read_place(request.query_params, "version", maximum=judge.version) or None
@@ -140,6 +141,8 @@ async def show(request: Request, *, problem: str = "") -> Response:
         mean_of=show_mean,
         plot=draw_reliability,
         list_groups=list_groups,
+        sentences=summarise(trust.fields),
+        given=dict(form or {}),
         link=Address(f"/judges/{judge.id}", request.query_params),
         problem=problem,
     )
@@ -156,7 +159,7 @@ async def create_run(request: Request) -> Response:
         )
         await find_parts(request).judging.create_run(judge, post)
     except BriggsError as error:
-        return await show(request, problem=error.message)
+        return await show(request, problem=error.message, form=form)
     return see_other(f"/judges/{judge.id}#runs")
 
 
@@ -307,8 +310,10 @@ def _read_number(form: Form, name: str) -> int | None:
 def _read_amount(form: Form, name: str) -> float | None:
     """An amount of dollars; None if it is left out. Raises `InvalidRequest`."""
     text = form.get(name, "").strip()
-    try:
-        return float(text) if text else None
-    except ValueError:
-        message = f"'{name}' is an amount of dollars, such as 2.50."
-        raise InvalidRequest(message, param=name) from None
+    if not text:
+        return None
+    whole, _, part = text.partition(".")
+    digits = whole + part
+    if not (digits.isascii() and digits.isdecimal() and len(text) < 16):
+        raise InvalidRequest(f"'{name}' is an amount of dollars, such as 2.50.", param=name)
+    return float(text)

@@ -199,6 +199,7 @@ def test_three_on_a_phone(open_page: OpenPage, server: Server) -> None:
         page.wait_for_function(
             "item => document.querySelector('.grading')?.dataset.item !== item", arg=item
         )
+        expect(page.locator("#undo")).to_be_visible()
     assert [each["json_values"]["tone"] for each in list_given(server, task)] == ["neutral"] * 3
 
 
