@@ -468,6 +468,19 @@ def test_feedback_is_shown(server: Server, visitor: Visitor) -> None:
     assert "ann" in words and "Preference" in words and "clearer" in words
 
 
+def test_a_grade_of_a_megabyte_is_cut(server: Server, visitor: Visitor) -> None:
+    """A judge, or a program, can fill a field of text with anything. No page carries all of it."""
+    id = record(server, ask(), create_response(), tags=["wordy"])
+    schema = {"type": "object", "properties": {"note": {"type": "string"}}}
+    body = {"name": "wordy", "json_schema": schema, "completion_tags_selector": ["wordy"]}
+    task = server.send("POST", "/api/v1/feedback_task", body).json["id"]
+    given = {"task_id": task, "completion_ids": [id], "json_values": {"note": "x" * 1_000_000}}
+    assert server.send("POST", "/api/v1/feedback", given).status == 200
+    for path in (f"/completions/{id}?tab=feedback", f"/feedback/{task}?tab=answers", "/feedback"):
+        page = read(visitor, path)
+        assert "xxx" in page and len(page) < 100_000, path
+
+
 def test_what_is_nested_deeply_is_shown(server: Server, visitor: Visitor) -> None:
     """A model or a caller who nests a value 400 deep breaks no page, and no list."""
     deep: Any = "the core"
