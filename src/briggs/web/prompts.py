@@ -32,6 +32,8 @@ from briggs.web.route import see_other
 
 LOOKED_AT = 300
 """So many of the newest calls are looked at for prompts without a name."""
+GRADES_SHOWN = 8
+"""The fields of a task whose grades a prompt shows."""
 FOUND_MAX = 20
 """So many found prompts are shown."""
 _TITLES = {
@@ -93,6 +95,7 @@ async def list_page(request: Request) -> Response:
         named=rows,
         found=[each for each in found.prompts if each.template not in known][:FOUND_MAX],
         looked_at=found.looked_at,
+        grades_shown=GRADES_SHOWN,
     )
 
 
