@@ -13,6 +13,7 @@ from briggs.cli.arguments.filters import filter_options
 from briggs.cli.arguments.options import form_options
 from briggs.cli.groups import Command
 from briggs.cli.terminal.text import (
+    UNKNOWN,
     format_cost,
     format_costs,
     format_count,
@@ -137,8 +138,8 @@ def _describe(figures: Figures) -> Iterator[tuple[str, str]]:
         + f" · {format_count(figures.completion_tokens)} out"
         + (f" ({format_count(reasoning)} reasoning)" if reasoning else ""),
     )
-    if figures.cost_usd is not None:
-        yield "cost", f"{format_cost(figures.cost_usd)} (calls with a price: {figures.priced:,})"
+    cost = format_cost(figures.cost_usd) or UNKNOWN
+    yield "cost", f"{cost} (calls with a price: {figures.priced:,})"
     estimated = figures.estimated
     if estimated.completions:
         cost = f" · ~{format_cost(estimated.cost_usd)}" if estimated.cost_usd is not None else ""
@@ -185,7 +186,7 @@ def _create_table(found: Statistics, *, width: int) -> Table:
             f"{group.completions:,}",
             f"{group.failed:,}" if group.failed else "",
             _format_tokens(group),
-            format_costs(group.cost_usd, group.estimated.cost_usd),
+            format_costs(group.cost_usd, group.estimated.cost_usd) or UNKNOWN,
             *(format_duration(each) for each in (group.duration_ms.p50, group.duration_ms.p95)),
             *(
                 format_duration(each)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from briggs.cli.terminal.text import (
+    UNKNOWN,
     format_cost,
     format_count,
     format_duration,
@@ -271,7 +272,7 @@ def _show_tokens(row: Row) -> str:
 
 
 def _show_cost(row: Row) -> str:
-    return _mark_estimate(row, format_cost(row.item.briggs.cost_usd))
+    return _mark_estimate(row, format_cost(row.item.briggs.cost_usd)) or UNKNOWN
 
 
 def _mark_estimate(row: Row, amount: str) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from briggs.cli.terminal.tables import create_table
-from briggs.cli.terminal.text import format_cost
+from briggs.cli.terminal.text import UNKNOWN, format_cost
 from briggs.client import AsyncClient
 from briggs.client.prompts import (
     FigureDifference,
@@ -48,7 +48,7 @@ def print_prompts(found: PromptList) -> None:
             Text(one_line(each.template)[:PROMPT_SHOWN_MAX]),
             f"{each.calls:,}",
             f"{each.texts:,}",
-            format_cost(each.cost_usd) or "—",
+            format_cost(each.cost_usd) or UNKNOWN,
             *("" if number is None else f"{number:,.0f}" for number in figures),
             Text(printable(", ".join(grades))),
         )

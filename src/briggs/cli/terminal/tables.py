@@ -14,6 +14,7 @@ from rich.text import Text
 
 from briggs.cli.terminal.limits import describe_use
 from briggs.cli.terminal.text import (
+    UNKNOWN,
     format_costs,
     format_count,
     format_duration,
@@ -125,7 +126,7 @@ def print_sessions(found: Sequence[Session]) -> None:
             str(totals.failed or ""),
             f"{format_count(totals.prompt_tokens)}→{format_count(totals.completion_tokens)}"
             + (f" ~{format_count(totals.estimated_tokens)}" if totals.estimated_tokens else ""),
-            format_costs(totals.cost_usd, totals.estimated_cost_usd),
+            format_costs(totals.cost_usd, totals.estimated_cost_usd) or UNKNOWN,
             format_duration(totals.duration_ms),
         )
     _print_or_say(table, "No sessions yet.")

@@ -93,11 +93,15 @@ def format_age(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s ago"
 
 
+UNKNOWN = "—"
+"""An amount that is not known, in a table or beside its name."""
+
+
 def format_total(cost_usd: float, unpriced: int) -> str:
     """A sum of US dollars of which some parts may be unknown. If all that is known is 0, a dash."""
     if not unpriced:
         return format_cost(cost_usd)
-    return f"at least {format_cost(cost_usd)}" if cost_usd else "—"
+    return f"at least {format_cost(cost_usd)}" if cost_usd else UNKNOWN
 
 
 def format_cost(cost_usd: float | None) -> str:
