@@ -382,7 +382,9 @@ def test_a_blind_suggestion_comes_after_the_answer(server: Server) -> None:
         assert "as it says" not in page.body.decode()
         form = hidden(page.body)
         page = reviewer.submit(here, **form, **{"value.stars": "1"})
-        assert "You said" in page.body.decode() and "as it says" in page.body.decode()
+        text = page.body.decode()
+        assert "You said" in text and "as it says" in text
+        assert "Your answer is saved" in text and "You graded this before" not in text
         page = reviewer.submit(here, **hidden(page.body), action=action)
     told = [
         (each["json_values"]["stars"], each["suggestion"]["outcome"])
