@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .venvs/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo screenshots test test-clients test-lake check lint bench bench-pages bench-peers fuzz torture soak serve format docs
+.PHONY: demo screenshots test test-clients test-lake test-ray check lint bench bench-pages bench-peers fuzz torture soak serve format docs
 
 demo: .venv/ready  ## run a model here, answer, record, and show both (ONCE=1: then stop; DATA=1: a full record)
 	@.venv/bin/briggs demo $(if $(ONCE),--once) $(if $(DATA),--data)
@@ -29,6 +29,9 @@ test-clients: .venv/ready .venvs/claude-code/ready  ## the clients that are too 
 
 test-lake: .venv/ready .venvs/lake/ready  ## the lake, read by Spark, DuckDB and ClickHouse (needs Java; 1.4 GB)
 	$(RUN) pytest tests/lake/check_engines.py $(ARGS)
+
+test-ray: .venv/ready .venvs/ray/ready  ## a run over a Ray cluster of two nodes, one of which dies (230 MB)
+	$(RUN) pytest tests/evals/check_ray.py $(ARGS)
 
 check: test lint  ## what a change must pass
 

@@ -115,6 +115,30 @@ def test_bad_scorers(server: RunningServer, file: Path, scorer: str, said: str) 
     assert done.status == 2 and said in done.errors
 
 
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (("ray",), 1, "--workers needs ray. Install it with: pip install 'briggs[ray]'"),
+        (("tcp://127.0.0.1:1",), 2, "'tcp://127.0.0.1:1' is no cluster: write ray://HOST:PORT"),
+        (("ray://127.0.0.1:0",), 2, "is no cluster"),
+        (("ray://127.0.0.1:99999",), 2, "is no cluster"),
+        (("ray://[",), 2, "is no cluster"),
+        (("ray://127.0.0.1:1",), 1, "start the cluster with `ray start --head"),
+        (("ray://192.0.2.1",), 2, "the machines of ray://192.0.2.1:10001 cannot reach http://127"),
+        (("ray", "--workers-url", "nowhere"), 1, "'nowhere' is not an address"),
+    ],
+)
+def test_clusters_that_cannot_be_used(
+    server: RunningServer, file: Path, options: tuple[str, ...], status: int, said: str
+) -> None:
+    """A cluster that cannot be used is an error that says what to do, before anything is sent."""
+    arguments = ("evals", "run", str(file), "--targets", "mine/echo", "--name", "spread")
+    done = run(*arguments, "--workers", *options, server=server)
+    assert done.status == status and said in done.errors
+    assert "Traceback" not in done.errors
+    assert "spread" not in run("evals", "list", "--limit", "500", server=server).output
+
+
 def test_the_cost_is_asked(tmp_path: Path, file: Path) -> None:
     """A run that may cost more than the limit needs --yes in a pipe."""
     price = '[prices."mine/echo"]\ninput = 900000\noutput = 900000\n'

@@ -11,11 +11,12 @@ import click
 from briggs.cli.arguments.address import server_options
 from briggs.cli.arguments.deletion import delete_all
 from briggs.cli.arguments.evals import report_options, run_options
-from briggs.cli.arguments.options import form_options, id_argument, page_options
+from briggs.cli.arguments.options import TagList, form_options, id_argument, page_options
 from briggs.cli.groups import Group
 from briggs.types.address import Address
 
 if TYPE_CHECKING:
+    from briggs.cli.evaluating.running import Spreading
     from briggs.client import EvalReport
 
 
@@ -34,6 +35,20 @@ def evals() -> None:
     "--limit", type=click.IntRange(min=1), metavar="COUNT", help="Only the first questions."
 )
 @run_options
+@click.option(
+    "--workers",
+    metavar="CLUSTER",
+    help="Ask and score on the machines of a Ray cluster: ray://HOST:PORT, or ray for the cluster "
+    "of this machine.",
+)
+@click.option(
+    "--workers-url",
+    type=TagList(),
+    default="",
+    metavar="URL,URL",
+    help="The server as the machines reach it, or several servers of one record.  "
+    "[default: as this command does]",
+)
 @report_options
 @server_options
 def run(
@@ -41,6 +56,9 @@ def run(
     targets: list[str],
     scorers: list[str],
     more: tuple[str, ...],
+    concurrency: int,
+    workers: str | None,
+    workers_url: list[str],
     format: str,
     output: Path | None,
     server: Address,
@@ -56,10 +74,14 @@ def run(
     Scorers: exact, includes, regex, fuzzy, numeric, json-schema, tool-calls, bleu, rouge, chrf,
     python. `pip install 'briggs[evals]'` on the server for fuzzy, bleu, rouge and chrf.
 
+    With --workers (`pip install 'briggs[ray]'` here and on the machines), each CPU of a Ray cluster
+    waits for --concurrency answers at a time, and runs the scorers that are Python functions.
+
     \b
     Examples:
       briggs evals run capitals.jsonl --targets openai/gpt-5,openai/gpt-5-mini --scorers includes
       briggs evals run support --targets fast --scorer fuzzy:0.9 --baseline RUN --format markdown
+      briggs evals run big --targets fast --scorer python:score.py:f --workers ray://head:10001
     """
     from briggs.cli.evaluating.running import finish_report, read_file_samples, run_plan
     from briggs.cli.evaluating.scorers import read_scorer
@@ -68,14 +90,24 @@ def run(
     wanted = [read_scorer(each) for each in (*scorers, *more)]
     file = read_file_samples(dataset)
 
-    async def ask() -> EvalReport:
+    async def ask(spread: Spreading | None) -> EvalReport:
         async with AsyncClient(server.url, server.api_key) as client:
             named = dataset
             if file is not None:
                 named = (await client.datasets.create(*file, source=Path(dataset).name)).id
-            return await run_plan(client, named, targets, wanted, **options)
+            return await run_plan(
+                client, named, targets, wanted, concurrency=concurrency, spread=spread, **options
+            )
 
-    finish_report(asyncio.run(ask()), url=server.url, format=format, output=output)
+    if workers is None:
+        found = asyncio.run(ask(None))
+    else:
+        from briggs.cli.evaluating.workers import open_workers
+
+        urls = workers_url or [server.url]
+        with open_workers(workers, urls, api_key=server.api_key, at_once=concurrency) as spread:
+            found = asyncio.run(ask(spread))
+    finish_report(found, url=server.url, format=format, output=output)
 
 
 @evals.command(name="list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from briggs.cli.terminal.text import format_cost
 from briggs.client import AsyncClient, EvalReport, EvalRun
 from briggs.types.json import encode
 
+Spreading = Callable[[AsyncClient, EvalRun, Sequence[WantedScorer]], Awaitable[None]]
+"""Asks and scores what a run lacks, elsewhere, and waits for its end."""
+
 
 async def run_plan(
     client: AsyncClient,
@@ -29,16 +32,25 @@ async def run_plan(
     baseline: str | None = None,
     ask_above: float,
     yes: bool,
+    spread: Spreading | None = None,
     **options: Any,
 ) -> EvalReport:
-    """Begin a run, or go on with the one that asks the same, and wait for its report."""
+    """Begin a run, or go on with the one that asks the same, and wait for its report.
+
+    With `spread`, the server leaves asking and scoring to what that does.
+    """
     given: Any = {name: value for name, value in options.items() if value is not None}
+    if spread is not None:
+        given["concurrency"] = 0
     wanted = [each.options for each in scorers]
     found = await client.eval_runs.estimate(dataset, targets, wanted, **given)
     _confirm(found, ask_above=ask_above, yes=yes)
     made = await client.eval_runs.create(dataset, targets, wanted, **given)
     click.echo(f"Run {made.id}: {made.dataset}.", err=True)
-    await watch_run(client, made)
+    if spread is None:
+        await watch_run(client, made)
+    else:
+        await spread(client, made, scorers)
     await score_answers(client, made.id, made.dataset_id, scorers)
     return await client.eval_runs.report(made.id, baseline=baseline)
 

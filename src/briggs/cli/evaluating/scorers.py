@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args
 import click
 import msgspec
 
-from briggs.client import AsyncClient, EvalAnswer, Sample
+from briggs.client import AsyncClient, EvalAnswer
 from briggs.types import json
 from briggs.types.evals import REASON_LENGTH_MAX, ScorerKind
 
@@ -87,21 +87,16 @@ async def score_answers(
 
     An answer that has a value already is left out.
     """
-    functions = {each.name: each.function for each in scorers if each.function is not None}
+    functions = list_functions(scorers)
     if not functions:
         return 0
     samples = [sample async for sample in client.datasets.export(dataset)]
     found: list[dict[str, Any]] = []
     count = 0
     async for answer in client.eval_runs.answers(run_id):
-        if answer.status != "answered" or answer.text is None:
-            continue
-        known = {each.scorer for each in answer.scores if each.value is not None}
-        sample = samples[answer.sample]
-        found += [
-            _score(name, functions[name], answer, sample) for name in functions.keys() - known
-        ]
-        count += 1
+        scores = list_scores(functions, answer, msgspec.to_builtins(samples[answer.sample]))
+        count += bool(scores)
+        found += scores
         if len(found) >= SENT_AT_ONCE:
             await client.eval_runs.add_scores(run_id, found)
             found = []
@@ -110,10 +105,27 @@ async def score_answers(
     return count
 
 
-def _score(name: str, function: Scoring, answer: EvalAnswer, sample: Sample) -> dict[str, Any]:
+def list_functions(scorers: Sequence[WantedScorer]) -> dict[str, Scoring]:
+    """The scorers that are Python functions, by their names."""
+    return {each.name: each.function for each in scorers if each.function is not None}
+
+
+def list_scores(
+    functions: Mapping[str, Scoring], answer: EvalAnswer, sample: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What functions say of an answer, as the server takes it. What has a value is left out."""
+    if answer.status != "answered" or answer.text is None:
+        return []
+    known = {each.scorer for each in answer.scores if each.value is not None}
+    return [_score(name, functions[name], answer, sample) for name in functions.keys() - known]
+
+
+def _score(
+    name: str, function: Scoring, answer: EvalAnswer, sample: Mapping[str, Any]
+) -> dict[str, Any]:
     value, reason = None, ""
     try:
-        said = function(answer.text or "", msgspec.to_builtins(sample))
+        said = function(answer.text or "", sample)
         value, reason = said if isinstance(said, tuple) else (said, "")
         value = float(value)
         if not 0 <= value <= 1:

@@ -1,0 +1,238 @@
+"""A run over a real Ray cluster of two nodes, on this machine: `make test-ray`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from briggs import Client
+from tests.cli.running import environment
+from tests.clients.test_clients import ENVIRONMENTS
+from tests.evals.test_runs import SAMPLES, Counting, connect, counting, serve
+from tests.processes import Server
+
+__all__ = ["counting"]
+
+BIN = ENVIRONMENTS / "ray" / "bin"
+SOURCE = Path(__file__).parents[2] / "src"
+OPTIONS = (
+    *("--block", "--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats"),
+    "--node-ip-address=127.0.0.1",
+)
+AT_ONCE = 4
+"""How many answers each of the two CPUs waits for."""
+SCORER = '''
+import os
+
+import ray
+
+
+def even(text, sample):
+    """Whether the answer is even, and on which node that was found out."""
+    return int(text) % 2 == 0, ray.get_runtime_context().get_node_id()
+'''
+
+
+class Cluster:
+    """A head and another node, each with one CPU and in a group of processes of its own."""
+
+    def __init__(self) -> None:
+        # Ray's sockets are in this folder, and their paths must be short.
+        self.folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+        self.port, self.client_port = find_port(), find_port()
+        self.address = f"ray://127.0.0.1:{self.client_port}"
+        self.names: set[str] = set()
+        """What Ray calls the nodes."""
+        self.nodes: list[subprocess.Popen[str]] = []
+
+    def start_all(self) -> None:
+        """Both nodes. Returns when they run."""
+        self.start("--head", f"--port={self.port}", f"--ray-client-server-port={self.client_port}")
+        self.start(f"--address=127.0.0.1:{self.port}")
+
+    def start(self, *options: str) -> None:
+        if "--head" in options:
+            options += (f"--temp-dir={self.folder}", "--include-dashboard=false")
+        process = subprocess.Popen(
+            [BIN / "ray", "start", *options, *OPTIONS],
+            env={**os.environ, "PYTHONPATH": str(SOURCE), "HOME": self.folder},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.nodes.append(process)
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if line.rstrip().endswith("--block"):
+                return
+        raise AssertionError("".join(said))
+
+    def close(self) -> None:
+        for each in self.nodes[::-1]:
+            kill(each)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a node with all its processes, as a machine that loses its power."""
+    for each in [*list_tree(process.pid)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def list_tree(process_id: int) -> Iterator[int]:
+    """A process and all that it and its children have started."""
+    yield process_id
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text()
+        for each in children.split():
+            yield from list_tree(int(each))
+
+
+def find_port() -> int:
+    """A free port above those that Ray chooses for its workers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = int(listening.getsockname()[1])
+    assert port > 20_000, port
+    return port
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    try:
+        cluster.start_all()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def write(folder: Path) -> Sequence[str]:
+    """The arguments of a command that asks 60 answers, and scores them by a function too."""
+    sums, scorer = folder / "sums.jsonl", folder / "score.py"
+    sums.write_text("".join(json.dumps(each) + "\n" for each in SAMPLES))
+    scorer.write_text(SCORER)
+    return (
+        *("evals", "run", str(sums), "--targets", "right/m,wrong/m", "--scorers", "exact"),
+        *("--scorer", f"python:{scorer}:even", "--concurrency", str(AT_ONCE), "--format", "json"),
+    )
+
+
+def start(
+    cluster: Cluster, server: Server, *arguments: str, **variables: str
+) -> subprocess.Popen[str]:
+    """A command in the environment that has Ray, and none of the server's packages."""
+    known = environment(BRIGGS_DATA=str(server.data), PYTHONPATH=str(SOURCE), **variables)
+    # Ray keeps a token in the home folder.
+    known["HOME"] = cluster.folder
+    return subprocess.Popen(
+        [BIN / "python", "-m", "briggs", *arguments],
+        env=known,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Any:
+    output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    return json.loads(output)
+
+
+def read_nodes(client: Client, id: str) -> set[str]:
+    """The nodes that scored."""
+    answers = client.eval_runs.answers(id)
+    return {each.reason for answer in answers for each in answer.scores if each.scorer == "even"}
+
+
+def test_a_command_that_is_interrupted(
+    cluster: Cluster, tmp_path: Path, counting: Counting
+) -> None:
+    """After Ctrl-C the same command goes on with the run, and nothing is asked twice."""
+    arguments = write(tmp_path)
+    counting.open.clear()
+    with serve(tmp_path, counting) as server, connect(server) as client:
+        process = start(cluster, server, *arguments, "--workers", cluster.address)
+        counting.wait_for(2 * AT_ONCE)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "The same command goes on with it" in errors and "Traceback" not in errors
+        counting.open.set()
+        done = finish(start(cluster, server, *arguments, "--workers", cluster.address))
+        assert done["progress"]["answered"] == 60
+        assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
+        assert len(client.eval_runs.list()) == 1
+        cluster.names = read_nodes(client, done["run"]["id"])
+        assert len(cluster.names) == 2
+
+
+def test_a_node_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
+    """Another node takes over, nothing is asked twice, and the report is that of a run without."""
+    arguments = write(tmp_path)
+    counting.open.clear()
+    with serve(tmp_path, counting) as server, connect(server) as client:
+        process = start(cluster, server, *arguments, "--workers", cluster.address)
+        counting.wait_for(2 * AT_ONCE)
+        kill(cluster.nodes[1])
+        counting.open.set()
+        spread = finish(process)
+        assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
+        assert len(client.completions.list(tags=["eval"], limit=100).data) == 60
+        assert len(read_nodes(client, spread["run"]["id"])) == 1
+        by_itself = finish(start(cluster, server, *arguments, "--fresh"))
+        assert len(counting.upstream.seen) == 120
+    for one, other in zip(spread["targets"], by_itself["targets"], strict=True):
+        assert [one[name] for name in ("answered", "failed", "cached")] == [30, 0, 0]
+        for scorer in ("exact", "even"):
+            figures = [
+                {k: v for k, v in each["scores"][scorer].items() if k != "reasons"}
+                for each in (one, other)
+            ]
+            assert figures[0] == figures[1]
+    assert [each["result"] for each in spread["comparisons"]] == [
+        each["result"] for each in by_itself["comparisons"]
+    ]
+
+
+def test_the_cluster_of_this_machine(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
+    """`--workers ray` joins the cluster of this machine without its client port."""
+    arguments = write(tmp_path)
+    with serve(tmp_path, counting) as server, connect(server) as client:
+        found = {"RAY_ADDRESS": f"127.0.0.1:{cluster.port}"}
+        done = finish(start(cluster, server, *arguments, "--workers", "ray", **found))
+        assert done["progress"]["answered"] == 60
+        assert read_nodes(client, done["run"]["id"]) <= cluster.names
+
+
+def test_bad_addresses(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
+    """A cluster that cannot be used is an error that says what to do, before anything is asked."""
+    arguments = write(tmp_path)
+    with serve(tmp_path, counting) as server:
+        for address, status, said in (
+            ("ray://127.0.0.1:1", 1, "start the cluster with `ray start --head"),
+        ):
+            process = start(cluster, server, *arguments, "--workers", address)
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == status and said in errors, errors
+            assert "Traceback" not in errors
+    assert counting.upstream.seen == []
