@@ -20,7 +20,7 @@ from briggs import Client
 from tests.cli.running import environment
 from tests.clients.test_clients import ENVIRONMENTS
 from tests.evals.test_runs import SAMPLES, Counting, connect, counting, serve
-from tests.processes import Server
+from tests.processes import Server, run_server
 
 __all__ = ["counting"]
 
@@ -52,8 +52,8 @@ class Cluster:
         self.folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
         self.port, self.client_port = find_port(), find_port()
         self.address = f"ray://127.0.0.1:{self.client_port}"
-        self.names: set[str] = set()
-        """What Ray calls the nodes."""
+        self.survivor = ""
+        """What Ray calls the node that is left."""
         self.nodes: list[subprocess.Popen[str]] = []
 
     def start_all(self) -> None:
@@ -182,8 +182,28 @@ def test_a_command_that_is_interrupted(
         assert done["progress"]["answered"] == 60
         assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
         assert len(client.eval_runs.list()) == 1
-        cluster.names = read_nodes(client, done["run"]["id"])
-        assert len(cluster.names) == 2
+        assert read_nodes(client, done["run"]["id"])
+
+
+def test_a_server_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
+    """The machines wait for it. What was being asked is interrupted, and nothing is asked twice."""
+    arguments = write(tmp_path)
+    counting.open.clear()
+    port = ("--port", str(find_port()))
+    config = counting.upstream.config()
+    with run_server(tmp_path / "data", config=config, options=port) as server:
+        process = start(cluster, server, *arguments, "--workers", cluster.address)
+        counting.wait_for(2 * AT_ONCE)
+        server.stop(signal.SIGKILL)
+    counting.open.set()
+    with run_server(tmp_path / "data", config=config, options=port) as server:
+        output, errors = process.communicate(timeout=180)
+        assert process.returncode == 1, errors
+        progress = json.loads(output)["progress"]
+        in_flight = 2 * AT_ONCE
+        assert (progress["answered"], progress["failed"]) == (60 - in_flight, in_flight)
+        assert f"Of 60 answers, {in_flight} failed ({in_flight} interrupted)." in errors
+        assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
 
 
 def test_a_node_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
@@ -198,7 +218,7 @@ def test_a_node_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting) 
         spread = finish(process)
         assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
         assert len(client.completions.list(tags=["eval"], limit=100).data) == 60
-        assert len(read_nodes(client, spread["run"]["id"])) == 1
+        [cluster.survivor] = read_nodes(client, spread["run"]["id"])
         by_itself = finish(start(cluster, server, *arguments, "--fresh"))
         assert len(counting.upstream.seen) == 120
     for one, other in zip(spread["targets"], by_itself["targets"], strict=True):
@@ -221,7 +241,7 @@ def test_the_cluster_of_this_machine(cluster: Cluster, tmp_path: Path, counting:
         found = {"RAY_ADDRESS": f"127.0.0.1:{cluster.port}"}
         done = finish(start(cluster, server, *arguments, "--workers", "ray", **found))
         assert done["progress"]["answered"] == 60
-        assert read_nodes(client, done["run"]["id"]) <= cluster.names
+        assert read_nodes(client, done["run"]["id"]) == {cluster.survivor}
 
 
 def test_bad_addresses(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:

@@ -123,7 +123,11 @@ async def _spread_run(
         problem = await asyncio.to_thread(_spread, workers, job, items, stopped)
         if problem and (await client.eval_runs.retrieve(run.id)).status == "running":
             raise click.ClickException(f"{problem}\n{_say_how_to_go_on(run)}")
-        await watching
+        try:
+            await watching
+        except (ConnectionLost, ServerUnreachable):
+            # The machines were more patient with a server that was away.
+            await watch_run(client, run)
     except asyncio.CancelledError:
         click.echo(f"\n{_say_how_to_go_on(run)}", err=True)
         raise
