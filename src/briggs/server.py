@@ -36,8 +36,7 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
     with listen(host, port) as listener:
         address = name_address(host, listener.getsockname()[1])
         async with open_app(settings) as app:
-            await create_first_key(app.parts.gate.keys, settings.data, address=address)
-            link = await create_link(app.parts.gate.keys, settings.data, address=address)
+            link = await prepare_key(app.parts.gate.keys, settings, address=address)
             server = Server(
                 app,
                 on_started=lambda: _begin(app, address, link=link),
@@ -213,7 +212,30 @@ def announced(path: Path, address: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def create_first_key(keys: Keys, data: Path, *, address: str) -> None:
+async def prepare_key(keys: Keys, settings: Settings, *, address: str) -> str:
+    """Create the first key, if there is none yet. Returns a link that signs in with the key that is
+    kept in the data folder. Empty if none is kept there.
+
+    Of several servers on one database, only the first has a key in its folder. The others say so.
+    """
+    await _create_first_key(keys, settings.data, address=address)
+    link = await _create_link(keys, settings.data, address=address)
+    if not link and settings.store_address is not None:
+        say(_explain_key(settings.data / "admin.key"), to=sys.stderr)
+    return link
+
+
+def _explain_key(path: Path) -> str:
+    found = "has a key that this database does not know" if path.exists() else "is not there"
+    return (
+        f"{path} {found}. The first server on this database has made the first key. "
+        "Callers are answered as ever. For commands and pages on this machine, make a key on that "
+        "server with `briggs keys create NAME`, and write it into this file or into "
+        "BRIGGS_API_KEY. See docs/keys.md."
+    )
+
+
+async def _create_first_key(keys: Keys, data: Path, *, address: str) -> None:
     """Create the first key of a new installation, in a file that only its owner can read."""
     if await keys.list(organization_id="default"):
         return
@@ -242,7 +264,7 @@ async def create_first_key(keys: Keys, data: Path, *, address: str) -> None:
     )
 
 
-async def create_link(keys: Keys, data: Path, *, address: str) -> str:
+async def _create_link(keys: Keys, data: Path, *, address: str) -> str:
     """A link that signs the first key in. Empty if that key is kept here no longer."""
     try:
         key = await keys.authenticate((data / "admin.key").read_text().strip())

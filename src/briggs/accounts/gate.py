@@ -41,7 +41,8 @@ class Gate:
         if secret is None:
             raise AuthenticationFailed(
                 "No API key was sent. Send 'Authorization: Bearer sk-briggs-...'. The first key is "
-                "in the file admin.key in the data folder; `briggs keys create` makes more."
+                "in the file admin.key in the data folder, or in that of the first of several "
+                "servers; `briggs keys create` makes more."
             )
         return self.keys.authenticate(secret)
 

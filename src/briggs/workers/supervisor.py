@@ -76,9 +76,7 @@ async def _prepare(settings: Settings, *, address: str) -> str:
         keeps_order=False,
     )
     try:
-        keys = Keys(store)
-        await server.create_first_key(keys, settings.data, address=address)
-        return await server.create_link(keys, settings.data, address=address)
+        return await server.prepare_key(Keys(store), settings, address=address)
     finally:
         await store.close()
 
