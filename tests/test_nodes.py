@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.alerts.test_webhooks import Receiver
 from tests.api.test_limits import steady
 from tests.postgres import Postgres
 from tests.processes import Reply, Server, Upstream, run_server
+from tests.web.visitor import Visitor
 from tests.workers.lines import reach_all, wait_until
 from tests.workers.test_supervisor import PRICES, Gate, ok
 
@@ -165,6 +167,37 @@ def test_each_shows_what_the_other_has_recorded(two: tuple[Server, Server]) -> N
         assert read_nodes(here)["messages"] == "notified"
     assert read_nodes(two[0])["keeper"] == read_nodes(two[1])["keeper"] != ""
     assert 'briggs_nodes{state="alive"} 2.0' in two[0].send("GET", "/metrics").body.decode()
+
+
+def test_the_nodes_are_listed(two: tuple[Server, Server], doled: Doled) -> None:
+    """Each says who lives, who is the keeper, and what each has on its hands."""
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(ask, two[1], "wait", model="doled/m")
+        wait_until(lambda: sum(each["calls_in_flight"] or 0 for each in list_alive(two[0])) == 1)
+        found = list_alive(two[0])
+        doled.give(1)
+        assert call.result().status == 200
+    here, there = (read_nodes(each)["id"] for each in two)
+    assert [each["id"] for each in found] == [here, there]
+    assert [each["is_this"] for each in found] == [True, False]
+    assert [each["calls_in_flight"] for each in found] == [0, 1]
+    assert [each["spooled"] for each in found] == [0, 0]
+    assert sum(each["is_keeper"] for each in found) == 1
+    assert {each["version"] for each in found} == {version("briggs")}
+    page = Visitor(two[1]).visit("/settings").body.decode()
+    assert "2 servers on this database" in page
+    assert all(each["name"] in page for each in found)
+
+
+def list_nodes(server: Server) -> list[dict[str, Any]]:
+    reply = server.send("GET", "/api/v1/nodes")
+    assert reply.status == 200, reply.body
+    listed: list[dict[str, Any]] = reply.json["data"]
+    return listed
+
+
+def list_alive(server: Server) -> list[dict[str, Any]]:
+    return [each for each in list_nodes(server) if each["status"] == "alive"]
 
 
 def create_key(server: Server, **limits: float) -> dict[str, Any]:
@@ -320,6 +353,10 @@ def test_a_node_that_is_killed(
     assert {*answered} <= finished
     assert not look("status = 'started'")
     wait_until(lambda: read_nodes(here)["lost"] >= 1)
+    # Its process ended, so nobody knows what it had on its hands.
+    [node] = [each for each in list_nodes(here) if str(dead.process.pid) in each["name"].split()]
+    assert (node["status"], node["is_keeper"], node["spooled"]) == ("lost", False, None)
+    assert node["started_at"] < node["seen_at"]
 
 
 def test_workers_are_nodes(

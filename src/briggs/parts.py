@@ -14,6 +14,7 @@ from briggs.evals.prompt_sorting import PromptSorting
 from briggs.evals.runs import EvalRuns
 from briggs.gateway.book import Book
 from briggs.gateway.calls import Gateway
+from briggs.gateway.nodes import Nodes
 from briggs.gateway.running import Running
 from briggs.judges.runs import Judging
 from briggs.record.record import Record
@@ -51,6 +52,7 @@ class Parts:
             spans=open_spans(settings.file.otel, settings.environment),
         )
         self.gateway = Gateway(running, record=record, peers=self.peers, book=book)
+        self.nodes = Nodes(self.gateway, store=store, peers=self.peers)
         self.alerts = Alerts(self.gateway, store=store, peers=self.peers)
         self.judging = Judging(self.gateway, store=store, peers=self.peers)
         self.eval_runs = EvalRuns(

@@ -59,6 +59,7 @@ COMMANDS = {
     "lake": ("briggs.cli.lake:lake", "Bring old completions to tables, and query them."),
     "rollups": ("briggs.cli.rollups:rollups", "Build the sums of the home page again."),
     "search": ("briggs.cli.search:search", "Build the index of words again."),
+    "nodes": ("briggs.cli.nodes:nodes", "List the servers on this database."),
     "keys": ("briggs.cli.keys:keys", "Create, list and revoke API keys."),
 }
 """Each command's place, and its summary in `briggs --help`, which imports none of them."""

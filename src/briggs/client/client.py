@@ -18,6 +18,7 @@ from briggs.client.judges import Judges
 from briggs.client.keys import Keys
 from briggs.client.lake import LakeCalls
 from briggs.client.models import Models
+from briggs.client.nodes import NodeCalls
 from briggs.client.organizations import Organizations
 from briggs.client.preferences import Preferences
 from briggs.client.prompts import Prompts
@@ -88,6 +89,7 @@ class AsyncClient:
         self.models = Models(self._connection)
         self.keys = Keys(self._connection)
         self.organizations = Organizations(self._connection)
+        self.nodes = NodeCalls(self._connection)
         self.retention = Retention(self._connection)
         self.lake = LakeCalls(self._connection)
         self.rollups = Rollups(self._connection)

@@ -18,6 +18,7 @@ from briggs.client import judges as _judges
 from briggs.client import keys as _keys
 from briggs.client import lake as _lake
 from briggs.client import models as _models
+from briggs.client import nodes as _nodes
 from briggs.client import organizations as _organizations
 from briggs.client import preferences as _preferences
 from briggs.client import prompts as _prompts
@@ -99,6 +100,7 @@ from briggs.types.feedback import Order, Progress, ReviewerKind
 from briggs.types.judges import JudgementStatus
 from briggs.types.keys import Scope
 from briggs.types.models import ListModelsResponse, Model
+from briggs.types.nodes import Node
 from briggs.types.response import CreateChatCompletionResponse
 from briggs.types.rollups import RollupProgress
 from briggs.types.search import SearchProgress
@@ -1102,6 +1104,21 @@ class Organizations:
         return self._runner.run(self._calls.delete(name))
 
 
+class NodeCalls:
+    """`client.nodes`: the servers that record in one database."""
+
+    def __init__(self, calls: _nodes.NodeCalls, runner: Runner) -> None:
+        self._calls = calls
+        self._runner = runner
+
+    def list(self) -> Sequence[Node]:
+        """The nodes that live, and those that ended within the last hour, the oldest first.
+
+        This requires an administrator's key of the first organization.
+        """
+        return self._runner.run(self._calls.list())
+
+
 class Retention:
     """`client.retention`: deletes what has been kept for long enough."""
 
@@ -1216,6 +1233,7 @@ class Client:
         self.models = Models(client.models, runner)
         self.keys = Keys(client.keys, runner)
         self.organizations = Organizations(client.organizations, runner)
+        self.nodes = NodeCalls(client.nodes, runner)
         self.retention = Retention(client.retention, runner)
         self.lake = LakeCalls(client.lake, runner)
         self.rollups = Rollups(client.rollups, runner)

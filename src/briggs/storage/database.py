@@ -29,6 +29,10 @@ class NodeState(NamedTuple):
     """The name of its machine, and the number of its process."""
     started_at: int
     """In Unix microseconds of the database's clock."""
+    seen_at: int
+    """When it last said that it lives, by the same clock."""
+    version: str
+    """Of its Briggs."""
     is_alive: bool
     has_left: bool
     """Whether it has stopped as it should."""

@@ -428,6 +428,11 @@ def drop_minutes_that_may_lack_some(connection: Connection) -> None:
     connection.execute(tables.rollups.delete().where(tables.rollups.c.span == "minute"))
 
 
+@migration
+def tell_when_nodes_were_seen(connection: Connection) -> None:
+    reshape(connection, tables.nodes)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

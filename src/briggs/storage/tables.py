@@ -975,6 +975,8 @@ nodes = Table(
     Column("started_at", BigInteger, nullable=False),
     # By the database's clock. A node puts it off as long as it lives.
     Column("alive_until", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False, server_default=text("0")),
+    Column("version", AnyText, nullable=False, server_default=""),
     Column("has_left", Boolean, nullable=False, server_default=text("false")),
     sqlite_with_rowid=False,
 )

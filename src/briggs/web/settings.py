@@ -204,6 +204,7 @@ async def _show(request: Request, *, asked: Mapping[str, str] | None = None) -> 
         scopes=SCOPES,
         expiries=EXPIRIES,
         organizations=await list_organizations(parts.store, key=key),
+        nodes=await parts.nodes.list() if sees_all else (),
         storage=await _measure_storage(parts, key),
         about=_list_facts(),
     )

@@ -36,6 +36,7 @@ from briggs.types.feedback import Progress
 from briggs.types.fields import describe
 from briggs.types.forms import read_form
 from briggs.types.json import encode
+from briggs.types.nodes import Node
 from briggs.types.texts import one_line, printable
 from briggs.types.values import list_values
 
@@ -107,6 +108,30 @@ def print_organizations(found: Iterable[Organization]) -> None:
     for each in found:
         made = format_time(each.created_at, now=time.time())
         table.add_row(each.slug, Text(printable(each.name)), each.id, made)
+    Console(highlight=False).print(table)
+
+
+def print_nodes(found: Iterable[Node]) -> None:
+    """The nodes as a table."""
+    table = create_table()
+    table.add_column("node", style="cyan", overflow="fold")
+    for name in ("status", "does", "version", "since", "seen"):
+        table.add_column(name, style="dim" if name in ("version", "since", "seen") else "")
+    for name in ("calls", "spool"):
+        table.add_column(name, justify="right")
+    now = time.time()
+    for each in found:
+        waits = "" if not each.spooled and not each.spool_reason else str(each.spooled)
+        table.add_row(
+            Text(printable(each.name)),
+            Text(each.status, style="red" if each.status == "lost" else ""),
+            "keeper" if each.is_keeper else "",
+            printable(each.version),
+            format_time(each.started_at, now=now),
+            format_time(each.seen_at, now=now),
+            "" if each.calls_in_flight is None else str(each.calls_in_flight),
+            waits,
+        )
     Console(highlight=False).print(table)
 
 

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import psycopg
@@ -65,6 +66,7 @@ class Membership:
         self.id = f"node_{create_id()}"
         self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._folder_id = folder_id
+        self._version = version("briggs")
         self._timeout_s = timeout_s
         self._wants_to_keep = False
         self._connection: psycopg.Connection[Any] | None = None
@@ -260,6 +262,7 @@ class Membership:
             "name": f"{platform.node()} {os.getpid()}",
             "folder": self._folder_id,
             "process": owners.describe(os.getpid()),
+            "version": self._version,
             "timeout": round(self._timeout_s * 1e6),
         }
         connection.execute(_BEAT, beat)
@@ -351,9 +354,10 @@ _NOW = b"(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """Unix microseconds of the database's clock."""
 
 _BEAT = b"""
-    INSERT INTO nodes (id, name, folder_id, process, started_at, alive_until)
-    VALUES (%(id)s, %(name)s, %(folder)s, %(process)s, NOW, NOW + %(timeout)s)
-    ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until, has_left = false
+    INSERT INTO nodes (id, name, folder_id, process, version, started_at, seen_at, alive_until)
+    VALUES (%(id)s, %(name)s, %(folder)s, %(process)s, %(version)s, NOW, NOW, NOW + %(timeout)s)
+    ON CONFLICT (id) DO UPDATE
+    SET alive_until = excluded.alive_until, seen_at = excluded.seen_at, has_left = false
 """.replace(b"NOW", _NOW)
 _KEEP_ON = b"""
     UPDATE leases SET until = NOW + %(timeout)s WHERE name = %(lease)s AND node_id = %(id)s
@@ -374,8 +378,8 @@ _IS_IN_TERM = b"""
     SELECT FROM leases WHERE name = %(lease)s AND node_id = %(id)s AND term = %(term)s
 """
 _LOOK = b"""
-    SELECT nodes.id, nodes.name, nodes.started_at, nodes.alive_until >= NOW, nodes.has_left,
-        coalesce(leases.until >= NOW, false)
+    SELECT nodes.id, nodes.name, nodes.started_at, nodes.seen_at, nodes.version,
+        nodes.alive_until >= NOW, nodes.has_left, coalesce(leases.until >= NOW, false)
     FROM nodes LEFT JOIN leases ON leases.node_id = nodes.id AND leases.name = %(lease)s
     ORDER BY nodes.started_at, nodes.id
 """.replace(b"NOW", _NOW)
