@@ -20,18 +20,16 @@ from tests.processes import (
     Reply,
     Server,
     Upstream,
-    create_chunk,
-    create_response,
     read_frames,
     read_rows,
     run_server,
 )
+from tests.upstreams import steady
 
 CALLERS = 50
 CALLS = 7
 """How many calls a budget has room for."""
 
-USAGE = {"prompt_tokens": 5, "completion_tokens": 10, "total_tokens": 15}
 PRICES = """
 [prices."steady/m"]
 input = 0
@@ -40,21 +38,6 @@ output = 1000
 input = 0
 output = 1000
 """
-
-
-def steady(handler: Any, seen: Any) -> None:
-    """Answers with 10 tokens, after as long as it takes for all callers to come."""
-    time.sleep(0.2)
-    if not seen.json.get("stream"):
-        handler.send_whole(200, json.dumps(create_response(usage=USAGE)).encode())
-        return
-    end = json.loads(create_chunk({}, finish_reason="stop")[6:])
-    usage = json.dumps(end | {"choices": [], "usage": USAGE}).encode()
-    handler.begin_stream()
-    handler.write_piece(create_chunk({"role": "assistant", "content": "Hi"}))
-    handler.write_piece(create_chunk({}, finish_reason="stop"))
-    handler.write_piece(b"data: " + usage + b"\n\ndata: [DONE]\n\n")
-    handler.write_piece(b"")
 
 
 def breaks(handler: Any, seen: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
-import json
 import os
 import signal
 import socket
@@ -19,31 +18,11 @@ import pytest
 
 from briggs.types.errors import UpstreamUnreachable
 from briggs.workers.line import LineLost, open_line
-from tests.api.test_limits import steady
-from tests.processes import Reply, Server, Upstream, create_response, read_rows, run_server
+from tests.processes import Reply, Server, Upstream, read_rows, run_server
+from tests.upstreams import PRICES, Gate, ok, steady
 from tests.workers.lines import Caller, is_alive, list_workers, reach_all, wait_until
 
 WORKERS = ("--workers", "2")
-PRICES = '[prices."steady/m"]\ninput = 0\noutput = 1000\n'
-"""A cent for an answer of 10 tokens."""
-
-
-def ok(handler: Any, seen: Any) -> None:
-    said = seen.json["messages"][-1]["content"]
-    handler.send_whole(200, json.dumps(create_response(said)).encode())
-
-
-class Gate:
-    """An upstream that answers when it is let."""
-
-    def __init__(self) -> None:
-        self.opened = threading.Event()
-        self.waiting = threading.Semaphore(0)
-
-    def __call__(self, handler: Any, seen: Any) -> None:
-        self.waiting.release()
-        assert self.opened.wait(30)
-        ok(handler, seen)
 
 
 @pytest.fixture(scope="module")
