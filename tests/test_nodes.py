@@ -154,10 +154,11 @@ def test_each_shows_what_the_other_has_recorded(two: tuple[Server, Server]) -> N
     assert 'briggs_nodes{state="alive"} 2.0' in two[0].send("GET", "/metrics").body.decode()
 
 
-def test_the_nodes_are_listed(two: tuple[Server, Server], doled: Doled) -> None:
+def test_the_nodes_are_listed(two: tuple[Server, Server], gate: Gate) -> None:
     """Each says who lives, who is the keeper, and what each has on its hands."""
+    gate.opened.clear()
     with ThreadPoolExecutor(1) as threads:
-        call = threads.submit(ask, two[1], "wait", model="doled/m")
+        call = threads.submit(ask, two[1], "wait", model="gate/m")
         here, there = (read_nodes(each)["id"] for each in two)
         found: list[dict[str, Any]] = []
 
@@ -168,7 +169,7 @@ def test_the_nodes_are_listed(two: tuple[Server, Server], doled: Doled) -> None:
             return is_kept and told == [(here, True, 0), (there, False, 1)]
 
         wait_until(are_listed)
-        doled.give(1)
+        gate.opened.set()
         assert call.result().status == 200
     assert [each["spooled"] for each in found] == [0, 0]
     assert sum(each["is_keeper"] for each in found) == 1
