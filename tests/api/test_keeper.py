@@ -19,7 +19,7 @@ from tests.alerts.test_alerts import ENVIRONMENT
 from tests.alerts.test_webhooks import Receiver
 from tests.processes import Upstream, create_response
 from tests.storage.test_feedback import create_task
-from tests.workers.test_supervisor import ok
+from tests.upstreams import ok
 
 OVER = 0
 """A term in which nobody is the keeper."""

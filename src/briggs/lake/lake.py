@@ -129,7 +129,12 @@ class Lake:
         task = self._rounds.get(organization_id)
         if task is None or task.done():
             self._done[organization_id] = Archived()
-            task = self._keeping.begin(self._archive_now(organization_id), is_cancelled=False)
+            work = self._archive_now(organization_id)
+            if self._is_shared:
+                task = self._keeping.begin(work, is_cancelled=False)
+            else:
+                # Any worker of a folder may do it: they take turns by the lock.
+                task = asyncio.create_task(work)
             self._keep(task)
             self._rounds[organization_id] = task
         ended, _ = await asyncio.wait([task], timeout=WAITED_S)

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from briggs import Client
+from briggs.lake.lake import Lake
+from briggs.settings import open_settings
+from briggs.storage import Store
 from tests.api.briggs.test_retention import log
+from tests.api.test_peers import Pair
 from tests.cli.running import RunningServer, run
 from tests.processes import Server, run_server
+from tests.storage.records import finished
 from tests.web.visitor import Visitor
 
 CONFIG = '[lake]\nwarehouse = "lake"\nafter = "1d"\nkeep_record = false\n'
@@ -135,3 +140,18 @@ def test_another_organization_sees_nothing(server: Server) -> None:
     assert server.send("GET", "/api/v1/lake", key=key).json["completions"] == 0
     assert server.send("DELETE", "/api/v1/completions?status=any", key=key).status == 200
     assert server.retrieve(mine)["briggs"]["archived"] is True
+
+
+async def test_any_worker_of_a_folder_archives(tmp_path: Path) -> None:
+    """They take turns, so it does not have to be the keeper of them."""
+    path = tmp_path / "briggs.toml"
+    path.write_text(CONFIG)
+    store = await Store.open(tmp_path / "data")
+    settings = open_settings(data=tmp_path / "data", config=path, environment={})
+    lake = Lake(settings, store=store, peers=Pair().other)
+    try:
+        await store.settle(finished(created_at=0))
+        assert (await lake.archive(organization_id="default")).archived == 1
+    finally:
+        await lake.close()
+        await store.close()
