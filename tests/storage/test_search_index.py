@@ -215,6 +215,7 @@ async def test_the_index_finds_what_a_scan_finds(
     """In every script and order, before, during and after completions are written or change."""
     monkeypatch.setattr(search, "GATHERED_ROWS", gathered)
     monkeypatch.setattr(search, "WALKED_ROWS", walked)
+    monkeypatch.setattr(search, "WALKED_MAX", 4 * walked)
     recorded = await fill(store, 60)
     await compare(store, recorded)
     await complete(store)

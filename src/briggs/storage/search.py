@@ -6,6 +6,7 @@ rows at a time to keep reads short.
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ from briggs.storage.records import decode
 from briggs.storage.said import list_said
 from briggs.storage.said_apart import PieceText, is_apart, read_piece, read_row
 from briggs.storage.search_index import (
+    BLOCK_ROWS,
     Period,
     list_covered,
     list_gaps,
@@ -58,6 +60,9 @@ GATHERED_ROWS = 40_000
 
 WALKED_ROWS, WALKED_MAX = 2_000, 50_000
 """How many the database sorts at once, at first and later. It looks at all of them each time."""
+
+SPARE = 1.5
+"""So many times as many rows are sorted as are expected to have a page's matches."""
 
 MOST_SHARE = 4
 """If more than one block in so many may have a text, all rows are looked at in their order."""
@@ -176,7 +181,7 @@ class _Search:
 
     def _walk(self, after: Place | None) -> Iterator[Sequence[Place]]:
         """All places in the order of the query. Each time more are sorted at once."""
-        place, limit = after, WALKED_ROWS
+        place, limit = after, max(WALKED_ROWS, min(WALKED_MAX, self._estimate_rows()))
         while True:
             page = select_page(self._query, after=place, limit=limit).with_only_columns(*PLACE)
             rows = self._connection.execute(page).all()
@@ -186,6 +191,13 @@ class _Search:
                 return
             place, limit = places[-1], min(4 * limit, WALKED_MAX)
             self._check_time(None)
+
+    def _estimate_rows(self) -> int:
+        """How many rows have enough matches for a page, if these are spread at random."""
+        if not 0 < self._blocks_found < self._blocks:
+            return 0
+        a_block = -math.log(1 - self._blocks_found / self._blocks)
+        return int(SPARE * BLOCK_ROWS * (self._query.limit + 1) / a_block)
 
     def _within(self, span: Period) -> Query:
         """The query in a range of time."""
