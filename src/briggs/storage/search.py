@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Column, Connection, Select, bindparam, select
 from zstandard import ZstdError
 
 from briggs.storage import search_segments
@@ -25,6 +25,7 @@ from briggs.storage.filters import Translator, decide, find_parts
 from briggs.storage.pieces import find_pieces, list_hashes, list_stored, read_chains, read_rows
 from briggs.storage.queries import (
     PLACE,
+    SORTS,
     Place,
     Query,
     count_led,
@@ -55,10 +56,10 @@ SCAN_ROWS = 64
 LED_ROWS = 1_000
 """So few completions of a tag are read without a look at the index."""
 
-GATHERED_ROWS = 40_000
+GATHERED_ROWS = 15_000
 """So many that may match are sorted here. Of more, the database sorts a few at a time."""
 
-WALKED_ROWS, WALKED_MAX = 2_000, 50_000
+WALKED_ROWS, WALKED_MAX = 2_000, 80_000
 """How many the database sorts at once, at first and later. It looks at all of them each time."""
 
 SPARE = 1.5
@@ -164,13 +165,17 @@ class _Search:
         """The places of a range of time, which is given when it is executed."""
         ranged = msgspec.structs.replace(self._query, **_SPAN)
         page = select_page(ranged, after=after, limit=GATHERED_ROWS + 1)
-        return page.with_only_columns(*PLACE).order_by(None)
+        return page.with_only_columns(*self._list_keys()).order_by(None)
+
+    def _list_keys(self) -> Sequence[Column[Any]]:
+        """The columns of a place in a sorted list."""
+        return completions.c.created_at, completions.c.id, SORTS[self._query.sort]
 
     def _read_places(self, statement: Select[Any], span: Period) -> list[Place]:
         given = {"begin": span.begin, "end": span.end}
         rows = self._connection.execute(statement, given)
         self._check_time(None)
-        return [find_place(row, query=self._query) for row in rows]
+        return [*map(Place._make, rows)]
 
     def _sort(self, places: list[Place]) -> Sequence[Place]:
         is_falling = self._query.order == "desc"
@@ -183,9 +188,9 @@ class _Search:
         """All places in the order of the query. Each time more are sorted at once."""
         place, limit = after, max(WALKED_ROWS, min(WALKED_MAX, self._estimate_rows()))
         while True:
-            page = select_page(self._query, after=place, limit=limit).with_only_columns(*PLACE)
-            rows = self._connection.execute(page).all()
-            places = [find_place(row, query=self._query) for row in rows]
+            page = select_page(self._query, after=place, limit=limit)
+            rows = self._connection.execute(page.with_only_columns(*self._list_keys()))
+            places = [*map(Place._make, rows)]
             yield places
             if len(places) < limit:
                 return

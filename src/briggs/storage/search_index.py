@@ -419,24 +419,31 @@ class Indexer:
             if last in chains:
                 chains.use(last, block=block)
                 continue
-            texts: list[str] = []
-            each: bytes | None = last
-            while each is not None and each not in chains:
-                if each not in stored:
-                    stored |= read_chains(
-                        self._connection, {each}, organization_id=rows.organization_id
-                    )
-                piece = read_piece(stored[each], bodies=self._bodies)
-                texts += piece.texts
-                size += sum(map(len, piece.texts))
-                each = piece.before
+            texts, before = self._read_history(rows.organization_id, last, chains, stored=stored)
             words = read_words(texts)
             if words is None:
                 raise ValueError("a history has too many words")
-            chains.extend(last, before=each, words=words, block=block)
+            chains.extend(last, before=before, words=words, block=block)
+            size += sum(map(len, texts))
             if size > STEP_BYTES:
                 size = 0
                 yield
+
+    def _read_history(
+        self, organization_id: str, last: bytes, chains: Chains, *, stored: dict[bytes, bytes]
+    ) -> tuple[list[str], bytes | None]:
+        """What a history says that is new, and the last piece that is not. What is read of the
+        database is added to what is `stored`.
+        """
+        texts: list[str] = []
+        each: bytes | None = last
+        while each is not None and each not in chains:
+            if each not in stored:
+                stored |= read_chains(self._connection, {each}, organization_id=organization_id)
+            piece = read_piece(stored[each], bodies=self._bodies)
+            texts += piece.texts
+            each = piece.before
+        return texts, each
 
 
 class SearchIndex:
