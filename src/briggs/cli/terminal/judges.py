@@ -73,7 +73,8 @@ def print_judgements(found: Sequence[Judgement]) -> None:
     table = _create_table("completion", "said", "expected", "mass", "why")
     for each in found:
         is_known = not isinstance(each.json_values, UnsetType)
-        said = encode(each.json_values).decode() if is_known else each.failure or each.status
+        why = say_failed(each.failure, 1) if each.failure else each.status
+        said = encode(each.json_values).decode() if is_known else why
         reason = "" if isinstance(each.reason, UnsetType) else each.reason
         scores = ", ".join(f"{name} {score:.2f}" for name, score in each.scores.items())
         table.add_row(
