@@ -201,7 +201,8 @@ def check_agreement(fields: dict[str, Any], answers: Answers) -> None:
         assert found["reviewers"] == list(GRADERS)
         assert found["percent"] == pytest.approx(mean(a == b for a, b in units))
         assert found["cohens_kappa"] is None, "there are more than two reviewers"
-        assert found["fleiss_kappa"] == pytest.approx(fleiss(units))
+        is_number = field == "relevance"
+        assert found["fleiss_kappa"] == pytest.approx(fleiss(units, is_number=is_number))
         counts = Counter(everything)
         assert found["krippendorffs_alpha"] == pytest.approx(
             1
@@ -213,16 +214,16 @@ def check_agreement(fields: dict[str, Any], answers: Answers) -> None:
         assert fields[field]["by_tag"]["to-grade"]["ratings"] == 240
 
 
-def fleiss(units: list[list[Any]]) -> float:
-    """Fleiss (1971), from the table of how many said what of each."""
-    values = sorted({value for unit in units for value in unit})
-    table = [[unit.count(value) for value in values] for unit in units]
-    observed: float = mean(
-        (sum(n * n for n in row) - WANTED) / (WANTED * (WANTED - 1)) for row in table
-    )
-    shares = [sum(column) / (len(units) * WANTED) for column in zip(*table, strict=True)]
-    expected: float = sum(share**2 for share in shares)
-    return (observed - expected) / (1 - expected)
+def fleiss(units: list[list[Any]], *, is_number: bool) -> float:
+    """Fleiss (1971), from all pairs; of numbers with quadratic weights."""
+    everything = [value for unit in units for value in unit]
+
+    def differ(a: Any, b: Any) -> float:
+        return float((a - b) ** 2 if is_number else a != b)
+
+    observed = mean(differ(a, b) for unit in units for a, b in permutations(unit, 2))
+    expected = mean(differ(a, b) for a in everything for b in everything)
+    return 1 - observed / expected
 
 
 def differ_at_all(a: Any, b: Any, counts: Counter[Any]) -> float:

@@ -80,6 +80,21 @@ def test_cohen_1960() -> None:
     assert cohens_kappa(chance) == pytest.approx(0)
 
 
+def test_kappa_of_numbers_is_scikit_learns() -> None:
+    """scikit-learn 1.9.1 has 0.6818 with `weights="quadratic"`, and 0.3684 without.
+
+    Of two reviewers with the same mix of answers, Fleiss' kappa is Cohen's.
+    """
+    one, other = [1, 2, 3, 4, 5, 5, 3, 2, 1, 4, 4, 2], [1, 3, 3, 5, 5, 4, 2, 2, 2, 4, 1, 2]
+    pairs = list(zip(one, other, strict=True))
+    assert cohens_kappa(pairs, level="ordinal") == pytest.approx(0.681818, abs=1e-6)
+    assert cohens_kappa(pairs) == pytest.approx(0.368421, abs=1e-6)
+    both = [*pairs, *((b, a) for a, b in pairs)]
+    levels: tuple[Level, ...] = ("nominal", "interval")
+    for level in levels:
+        assert fleiss_kappa(both, level=level) == pytest.approx(cohens_kappa(both, level=level))
+
+
 def test_two_reviewers() -> None:
     """Two reviewers get every measure, and a table with the first's answers in the rows."""
     units: list[dict[str, Any]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -57,6 +58,22 @@ def test_calibration_never_sees_what_it_is_measured_on() -> None:
         return lambda x: known.get(x)
 
     assert cross_fit(said, said, fit=fit) == [None] * 23  # type: ignore[arg-type]
+
+
+def test_parts_that_are_alike_do_not_pull_the_other_way() -> None:
+    """The mean of the others is lower where a part is high, unless all parts are alike."""
+    draw = random.Random(4)
+    true = [draw.gauss(0, 1) for _ in range(50)]
+
+    def fit(_: object, ys: Sequence[float]) -> Callable[[object], float]:
+        return lambda _: math.fsum(ys) / len(ys)
+
+    apart, alike = (
+        math.fsum(guess * each for guess, each in zip(guesses, true, strict=True))
+        - math.fsum(guesses) * math.fsum(true) / 50
+        for guesses in (cross_fit(true, true, fit=fit), cross_fit(true, true, fit=fit, alike=true))
+    )
+    assert apart < -0.5 < alike <= 0
 
 
 def test_a_line_mends_a_scale() -> None:

@@ -77,5 +77,26 @@ def test_a_bounded_statistic_stays_within_its_bounds() -> None:
         spread = (n * xx - x * x) * (n * yy - y * y)
         return (n * xy - x * y) / spread**0.5 if spread > 0 else None
 
-    [found] = bootstrap_all([Resampled(rows, correlate, is_bounded=True)])
+    [found] = bootstrap_all([Resampled(rows, correlate, "bounded")])
     assert found is not None and 0.98 < found.low < found.high < 1
+
+
+def test_a_symmetric_interval_is_of_the_standard_error() -> None:
+    """Of a mean it is Student's: scipy 1.17.1 has 1.660 to 3.940 for these six."""
+    rows = list_rows([2.1, 3.3, 1.2, 4.4, 2.8, 3.0])
+    [found] = bootstrap_all([Resampled(rows, mean, "symmetric")], resamples=5_000)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((1.660, 3.940), abs=0.03)
+
+
+def test_what_was_not_seen_makes_an_interval_wider() -> None:
+    """If all units are equal nothing varies, unless one of another kind may be among them."""
+    rows = list_rows([1.0] * 20)
+    certain, open_to_more = bootstrap_all(
+        [
+            Resampled(rows, mean, "symmetric"),
+            Resampled(rows, mean, "symmetric", unseen=[(0.0, 1.0)]),
+        ]
+    )
+    assert certain is not None and (certain.low, certain.high) == (1.0, 1.0)
+    assert open_to_more is not None and 0.85 < open_to_more.low < 0.95

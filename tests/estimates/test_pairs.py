@@ -103,6 +103,14 @@ def test_the_smallest_difference_is_found_as_often_as_said() -> None:
     assert 0.7 <= found / 300 <= 0.92
 
 
+@pytest.mark.parametrize(("count", "size"), [(20, 0.6604), (50, 0.4042)])
+def test_the_smallest_difference_is_statsmodels(count: int, size: float) -> None:
+    """`TTestPower().solve_power` of statsmodels 0.15.0, in units of the spread, to a hundredth."""
+    spread = math.sqrt((count - 1) / count)
+    found = find_smallest([(-1) ** place * spread for place in range(count)])
+    assert found == pytest.approx(size, rel=0.02)
+
+
 def test_pairs() -> None:
     """A sample without a value on one side does not count, and repeats are averaged first."""
     result = compare_pairs([([0.0, 1.0], [1.0, 1.0]), ([1.0], []), ([0.0], [0.0])])

@@ -14,7 +14,7 @@ from briggs.judges.baseline import fit_choices, fit_numbers
 from briggs.judges.biases import find_family
 from briggs.judges.choices import measure_choices
 from briggs.judges.figures import TrustFigure, ask_apart, ask_correlation, ask_mean, measure_all
-from briggs.judges.graded import FIELDS_MAX, GradedCompletion
+from briggs.judges.graded import FIELDS_MAX, GradedCompletion, read_said
 from briggs.judges.numbers import measure_numbers
 from briggs.judges.summaries import summarise
 from briggs.judges.trust import report
@@ -192,6 +192,17 @@ def test_choices_have_kappa_and_calibrated_probabilities() -> None:
     assert (bad.calibration.error_before or 0) > 2 * (bad.calibration.error_after or 1)
     none = measure_choices(FIELDS["safe"], [], model="m")
     assert none.verdict == "too_few"
+
+
+def test_who_never_differed_may_still_differ() -> None:
+    """If a judge and people always agreed on a choice, the interval says how much that tells."""
+    graded = []
+    for each in draw_choices(20, 1.0):
+        said = read_said(FIELDS["safe"], each.judgement)
+        graded.append(each._replace(people={"safe": {"ann": said, "ben": said}}))
+    found = measure_choices(FIELDS["safe"], graded, model="m")
+    assert found.difference.value == 0 and found.difference.interval is not None
+    assert found.difference.interval.low < -0.1 and found.verdict == "too_few"
 
 
 def test_biases_are_found() -> None:

@@ -2,7 +2,8 @@
 
 Cohen, "A coefficient of agreement for nominal scales" (1960); Fleiss, "Measuring nominal scale
 agreement among many raters" (1971); Krippendorff, "Computing Krippendorff's Alpha-Reliability"
-(2011). Where nothing can be said, because too few answered or all say the same, they are None.
+(2011). Kappas of numbers have quadratic weights: Cohen, "Weighted kappa" (1968). Where nothing can
+be said, because too few answered or all say the same, they are None.
 
 Words for the figures are from two published scales, and only for `UNITS_MIN` completions or more.
 """
@@ -69,9 +70,9 @@ class Agreement(msgspec.Struct, kw_only=True, frozen=True):
     percent: float | None
     """The share of equal pairs, of all pairs of answers about the same completion."""
     cohens_kappa: float | None
-    """For two reviewers; None if there are more or fewer."""
+    """For two reviewers; None if there are more or fewer. Of numbers, with quadratic weights."""
     fleiss_kappa: float | None
-    """For the completions that have the most common number of answers."""
+    """For the completions that have the most common number of answers. Weighted likewise."""
     krippendorffs_alpha: float | None
     verdict: str
     """A word for alpha; or "too few to say", or "all the same" if no answers differ."""
@@ -87,9 +88,9 @@ def measure(units: Units, *, level: Level) -> Agreement:
     pairs = [(unit[reviewers[0]], unit[reviewers[1]]) for unit in shared if len(reviewers) == 2]
     answers = [list(unit.values()) for unit in shared]
     alpha = krippendorffs_alpha(answers, level=level)
-    cohens = cohens_kappa(pairs)
+    cohens = cohens_kappa(pairs, level=level)
     alike = _most_common_size(answers)
-    fleiss = fleiss_kappa(alike)
+    fleiss = fleiss_kappa(alike, level=level)
     return Agreement(
         level=level,
         reviewers=reviewers,
@@ -128,26 +129,34 @@ def percent_agreement(answers: Iterable[Sequence[Hashable]]) -> float | None:
     return same / total if total else None
 
 
-def cohens_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float | None:
-    """How much more two reviewers agree than by chance."""
+def cohens_kappa(pairs: Sequence[tuple[Any, Any]], *, level: Level = "nominal") -> float | None:
+    """How much more two reviewers agree than by chance.
+
+    Of numbers, an answer that is two off is four times as wrong as one that is one off: kappa has
+    quadratic weights. Otherwise answers agree or not.
+    """
     if not pairs:
         return None
-    total = len(pairs)
     rows, columns = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    observed = sum(a == b for a, b in pairs) / total
-    expected = sum(rows[value] * columns[value] for value in rows) / total**2
-    return _above_chance(observed, expected)
+    together = Counter(pairs)
+    return _above_chance(
+        _apart(together.items(), level) / len(pairs), _expect_apart(rows, columns, level)
+    )
 
 
-def fleiss_kappa(answers: Sequence[Sequence[Hashable]]) -> float | None:
-    """For any reviewers, with the same number of answers for each completion."""
-    observed = percent_agreement(answers)
-    if observed is None:
+def fleiss_kappa(answers: Sequence[Sequence[Any]], *, level: Level = "nominal") -> float | None:
+    """For any reviewers, with the same number of answers for each completion.
+
+    Of numbers it has quadratic weights too: Gwet, "Handbook of Inter-Rater Reliability" (2014).
+    """
+    pairs = Counter(pair for unit in answers for pair in _count_pairs(unit).elements())
+    if not pairs:
         return None
     assert len({len(unit) for unit in answers}) == 1, "each has as many answers"
     values = Counter(value for unit in answers for value in unit)
-    total = values.total()
-    return _above_chance(observed, sum((count / total) ** 2 for count in values.values()))
+    return _above_chance(
+        _apart(pairs.items(), level) / pairs.total(), _expect_apart(values, values, level)
+    )
 
 
 def krippendorffs_alpha(answers: Iterable[Sequence[Any]], *, level: Level) -> float | None:
@@ -281,8 +290,34 @@ def _most_common_size(answers: Sequence[Sequence[Hashable]]) -> list[Sequence[Ha
     return [unit for unit in answers if len(unit) == size]
 
 
-def _above_chance(observed: float, expected: float) -> float | None:
-    return None if expected == 1 else (observed - expected) / (1 - expected)
+def _apart(pairs: Iterable[tuple[tuple[Any, Any], int]], level: Level) -> float:
+    """How far pairs differ in sum: how many do, or of numbers the squared differences."""
+    if level == "nominal":
+        return sum(count for (a, b), count in pairs if a != b)
+    return math.fsum(count * (a - b) ** 2 for (a, b), count in pairs)
+
+
+def _expect_apart(rows: Counter[Any], columns: Counter[Any], level: Level) -> float:
+    """How far two answers differ on average if nothing connects them."""
+    total = rows.total() * columns.total()
+    if level == "nominal":
+        return 1 - sum(rows[value] * columns[value] for value in rows) / total
+    # The mean square of a difference is that of each, less twice the product of the means. The
+    # numbers are moved near 0, so that no digits are lost.
+    middle = math.fsum(rows.elements()) / rows.total()
+    (first, first_squares), (second, second_squares) = (
+        [
+            math.fsum(count * (value - middle) ** power for value, count in counts.items())
+            / counts.total()
+            for power in (1, 2)
+        ]
+        for counts in (rows, columns)
+    )
+    return first_squares + second_squares - 2 * first * second
+
+
+def _above_chance(apart: float, expected: float) -> float | None:
+    return 1 - apart / expected if expected else None
 
 
 def _sort_key(value: Any) -> tuple[str, Any]:

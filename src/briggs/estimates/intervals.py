@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from statistics import NormalDist, stdev
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,12 @@ Statistic = Callable[[Sequence[float]], float | None]
 _NORMAL = NormalDist()
 _FREEDOM_MAX = 2_000
 """Above it, the normal distribution is used. It differs by less than 0.1 %."""
+
+
+Form = Literal["skewed", "bounded", "symmetric"]
+"""`bounded`: of what lies between -1 and 1, as a correlation does; the interval is symmetric on
+Fisher's scale, which holds for far fewer units. `symmetric`: of a difference of two of these; by
+its standard error. `skewed`: of anything else; by BCa."""
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -50,9 +56,10 @@ class Resampled(NamedTuple):
 
     rows: Sequence[SumRow]
     statistic: Statistic
-    is_bounded: bool = False
-    """Whether it lies between -1 and 1, as a correlation does. Its interval is then symmetric on
-    Fisher's scale, which holds for far fewer units."""
+    form: Form = "skewed"
+    unseen: Sequence[SumRow] = ()
+    """Units of kinds that few units may not have shown. Each takes part in the resamples, once on
+    average, so that the interval is not too narrow. What is measured has none of them."""
 
 
 def bootstrap(
@@ -89,12 +96,16 @@ def bootstrap_all(
     columns = [list(zip(*each.rows, strict=True)) for each in asked]
     found: list[list[float]] = [[] for _ in asked]
     # A predictable sequence is wanted: the same units always have the same interval.
-    draw = random.Random(seed)  # noqa: S311
+    draw, seldom = random.Random(seed), random.Random(seed)  # noqa: S311
     for _ in range(resamples):
         # Picking and summing whole columns takes a tenth of the time of walking the rows.
         pick = itemgetter(*draw.choices(range(count), k=count))
         for each, ours, values in zip(asked, columns, found, strict=True):
-            value = each.statistic([sum(pick(column)) for column in ours])
+            sums = [sum(pick(column)) for column in ours]
+            for row in each.unseen:
+                times = _count_once(seldom)
+                sums = [one + times * more for one, more in zip(sums, row, strict=True)]
+            value = each.statistic(sums)
             if value is not None:
                 values.append(value)
     # Resamples vary a little less than samples do. Hesterberg, "What Teachers Should Know About
@@ -115,7 +126,10 @@ def _find_interval(
         return None
     if found[0] == found[-1]:
         return Interval(found[0], found[-1])
-    if asked.is_bounded:
+    if asked.form == "symmetric":
+        half = reach * stdev(found)
+        return Interval(center - half, center + half)
+    if asked.form == "bounded":
         half = reach * stdev(map(_stretch, found))
         middle = _stretch(center)
         return Interval(math.tanh(middle - half), math.tanh(middle + half))
@@ -124,6 +138,15 @@ def _find_interval(
     skew = _measure_skew(columns, asked.statistic)
     low, high = (_shift(z, bias=bias, skew=skew) for z in (-reach, reach))
     return Interval(find_quantile(found, low), find_quantile(found, high))
+
+
+def _count_once(draw: random.Random) -> int:
+    """How often one of many units is drawn: Poisson's distribution of the mean 1."""
+    count, chance = 0, draw.random()
+    while chance > math.exp(-1):
+        chance *= draw.random()
+        count += 1
+    return count
 
 
 def _stretch(value: float) -> float:

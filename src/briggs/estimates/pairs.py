@@ -117,7 +117,7 @@ def find_smallest(
     return quantiles * spread / math.sqrt(count)
 
 
-def wilson(successes: float, count: int, *, level: float = LEVEL) -> Interval:
+def wilson(successes: float, count: float, *, level: float = LEVEL) -> Interval:
     """The interval of a share of successes."""
     z = _NORMAL.inv_cdf((1 + level) / 2)
     share = successes / count

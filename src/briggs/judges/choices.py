@@ -15,7 +15,7 @@ from briggs.estimates.agreement import (
     tally_within,
 )
 from briggs.estimates.calibration import cross_fit, expected_error, list_points
-from briggs.estimates.intervals import Resampled
+from briggs.estimates.intervals import Resampled, SumRow
 from briggs.feedback.answers import show
 from briggs.judges import baseline
 from briggs.judges.biases import find_biases
@@ -66,7 +66,7 @@ def measure_choices(field: Field, graded: Sequence[GradedCompletion], *, model: 
         [
             ask_alpha(within, alpha_of_tallies),
             ask_mean([_measure_apart(people[place]) for place in shared]),
-            ask_difference(within, between, alpha_of_tallies),
+            ask_difference(within, between, alpha_of_tallies, unseen=_list_unseen(options)),
         ],
         weights=[weights[place] for place in shared],
     )
@@ -167,6 +167,19 @@ def _ask_alpha(
         for value, each in zip(values, people, strict=True)
     ]
     return ask_alpha(rows, alpha_of_tallies)
+
+
+def _list_unseen(options: Sequence[str]) -> list[SumRow]:
+    """Two completions that few grades may not have shown: people differ, and the judge does.
+
+    If everybody agreed on 20 completions, the 21st may still be the first of its kind.
+    """
+    one, other = options[0], options[-1]
+    split = [one, one, other]
+    return [
+        [*tally_within([one, one], options=options), *tally_between(other, [one], options=options)],
+        [*tally_within(split, options=options), *tally_between(one, split, options=options)],
+    ]
 
 
 def _side(

@@ -48,7 +48,7 @@ def _weigh(rows: Sequence[SumRow], weights: Sequence[float]) -> list[SumRow]:
 
 def ask_alpha(rows: Sequence[SumRow], alpha: Statistic) -> Resampled:
     """Krippendorff's alpha, from its sums."""
-    return Resampled(rows, alpha, True)
+    return Resampled(rows, alpha, "bounded")
 
 
 def ask_mean(values: Sequence[float]) -> Resampled:
@@ -57,9 +57,16 @@ def ask_mean(values: Sequence[float]) -> Resampled:
 
 
 def ask_difference(
-    people: Sequence[SumRow], judge: Sequence[SumRow], alpha: Statistic
+    people: Sequence[SumRow],
+    judge: Sequence[SumRow],
+    alpha: Statistic,
+    *,
+    unseen: Sequence[SumRow] = (),
 ) -> Resampled:
-    """How much higher the judge's alpha is than that of people."""
+    """How much higher the judge's alpha is than that of people.
+
+    `unseen` has rows of completions on which they may differ, each of people and of the judge.
+    """
     width = len(people[0]) if people else 0
 
     def differ(sums: Sequence[float]) -> float | None:
@@ -67,9 +74,8 @@ def ask_difference(
         # A judge who always says the same agrees no more than chance.
         return None if theirs is None else (its or 0.0) - theirs
 
-    return Resampled(
-        [(*one, *other) for one, other in zip(people, judge, strict=True)], differ, True
-    )
+    rows = [(*one, *other) for one, other in zip(people, judge, strict=True)]
+    return Resampled(rows, differ, "symmetric", unseen)
 
 
 def ask_correlation(pairs: Sequence[tuple[float, float]]) -> Resampled:
@@ -80,7 +86,7 @@ def ask_correlation(pairs: Sequence[tuple[float, float]]) -> Resampled:
         spread = (count * xx - x * x) * (count * yy - y * y)
         return (count * xy - x * y) / math.sqrt(spread) if spread > 1e-9 else None
 
-    return Resampled([(1.0, x, y, x * x, y * y, x * y) for x, y in pairs], correlate, True)
+    return Resampled([(1.0, x, y, x * x, y * y, x * y) for x, y in pairs], correlate, "bounded")
 
 
 def ask_apart(pairs: Sequence[tuple[bool, float]]) -> Resampled:

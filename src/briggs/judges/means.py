@@ -168,7 +168,7 @@ def _estimate(
         groups["week"][f"{year}-W{week:02}"].append(value)
     by_model, by_tag, by_week = (
         {
-            name: _estimate_group(members)
+            name: _estimate_group(members, is_share=option is not None)
             for name, members in sorted(
                 sorted(group.items(), key=lambda item: -len(item[1]))[:GROUPS_MAX]
             )
@@ -178,21 +178,21 @@ def _estimate(
     return FieldEstimates(
         name=field.name,
         option=option,
-        all=_estimate_group(values),
+        all=_estimate_group(values, is_share=option is not None),
         by_model=by_model,
         by_tag=by_tag,
         by_week=by_week,
     )
 
 
-def _estimate_group(values: Sequence[_Value]) -> GroupEstimate:
+def _estimate_group(values: Sequence[_Value], *, is_share: bool) -> GroupEstimate:
     pairs = [(each.people, each.judge) for each in values if each.people is not None]
     others = [each.judge for each in values if each.people is None]
     weights = [each.weight for each in values if each.people is not None]
     drawn = weights if any(weight != 1 for weight in weights) else None
     return GroupEstimate(
-        people=estimate_mean([people for people, _ in pairs], weights=drawn),
-        both=estimate_with_predictions(pairs, others, weights=drawn),
+        people=estimate_mean([people for people, _ in pairs], weights=drawn, is_share=is_share),
+        both=estimate_with_predictions(pairs, others, weights=drawn, is_share=is_share),
     )
 
 

@@ -51,7 +51,8 @@ def measure_numbers(field: Field, graded: Sequence[GradedCompletion], *, model: 
     scores, means = [each.score for each in numbers], [fmean(each) for each in people]
     scaled = cross_fit(scores, people, fit=calibration.fit_scale)
     method, calibrated = calibrate_numbers(scores, means)
-    guesses = cross_fit([each.graded.text for each in numbers], means, fit=baseline.fit_numbers)
+    texts = [each.graded.text for each in numbers]
+    guesses = cross_fit(texts, means, fit=baseline.fit_numbers, alike=means)
     shared = [place for place, each in enumerate(people) if len(each) > 1]
     within = [spread_within(people[place]) for place in shared]
     between = [spread_between(scaled[place], people[place]) for place in shared]

@@ -495,7 +495,7 @@ def test_agreement(server: Server, tag: str) -> None:
     relevance = fields["relevance"]
     assert relevance["agreement"]["percent"] == 0.75
     assert relevance["agreement"]["level"] == "ordinal"
-    assert relevance["agreement"]["cohens_kappa"] == pytest.approx(2 / 3)
+    assert relevance["agreement"]["cohens_kappa"] == pytest.approx(23 / 55)
     assert relevance["agreement"]["confusion"]["values"] == [1, 2, 3, 7]
     assert relevance["mean"] == {"mean": 22 / 8, "ratings": 8}
     assert relevance["by_model"] == {
