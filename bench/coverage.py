@@ -260,11 +260,6 @@ def count_numbers(
         ("calibrated: error", found.calibrated.error.interval, _mean(truth.find_error, fitted)),
         ("words: alpha", found.baseline.alpha.interval, _mean(truth.find_alpha, guesses)),
         ("words: error", found.baseline.error.interval, _mean(truth.find_error, guesses)),
-        (
-            "difference of alphas",
-            found.difference.interval,
-            _mean(truth.find_alpha, scaled) - truth.people_alpha,
-        ),
         ("correlation", found.correlation.interval, truth.correlation),
         ("bias by length", found.biases[0].figure.interval, truth.length_bias),
     ):

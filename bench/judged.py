@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from tests.processes import Server
 
 from bench.snippets import HIGHEST, LOWEST, Snippet
@@ -102,6 +103,16 @@ class Said(NamedTuple):
     weighted: float
 
 
+class Judged(msgspec.Struct):
+    """What a model said after it learnt from so many grades, by text."""
+
+    model: str
+    set: str
+    grades: int
+    said: dict[str, Said]
+    failures: dict[str, int]
+
+
 class Bench:
     """A server with a judge of one model for each size of the pool of one set."""
 
@@ -122,20 +133,25 @@ class Bench:
             run = self._ask("POST", f"{path}/{run['id']}/stop", {})
         return f"{run['status']}: {run['judged']} judged, {run['failures']} {run['message']}"
 
-    def read(self, grades: int) -> dict[str, Said]:
-        """What the judge of so many grades has said so far, by text."""
-        path = f"{JUDGES}/{self._find_judge(grades)}/judgements?status=finished&limit=100"
+    def read(self, grades: int) -> Judged:
+        """What the judge of so many grades has said so far."""
+        path = f"{JUDGES}/{self._find_judge(grades)}/judgements?limit=100"
         texts = {id: text for text, id in self._ids.items()}
-        said = {}
+        found = Judged(self._model.name, self._parts.name, grades, {}, {})
         for offset in range(0, POOL + HELD_OUT, 100):
             page = self._ask("GET", f"{path}&offset={offset}")["data"]
             for each in page:
-                shares = each["probabilities"]["mood"]
-                likeliest = max(range(len(shares)), key=shares.__getitem__) + LOWEST
-                said[texts[each["completion_id"]]] = Said(likeliest, each["scores"]["mood"])
+                if each["status"] == "failed":
+                    kind = each["failure"]
+                    found.failures[kind] = found.failures.get(kind, 0) + 1
+                elif each["status"] == "finished":
+                    shares = each["probabilities"]["mood"]
+                    likeliest = max(range(len(shares)), key=shares.__getitem__) + LOWEST
+                    said = Said(likeliest, each["scores"]["mood"])
+                    found.said[texts[each["completion_id"]]] = said
             if len(page) < 100:
                 break
-        return said
+        return found
 
     def _import_all(self) -> dict[str, str]:
         """Record all snippets, tagged by what they are for. Their ids, by text."""
@@ -238,25 +254,29 @@ class Row(NamedTuple):
     """How many of the pool were judged."""
     likeliest: Fit
     weighted: Fit
-    calibrated: Fit
+    calibrated: Fit | None
+    """None without enough of the pool."""
 
 
 def measure_judge(parts: Parts, grades: int, said: Mapping[str, Said]) -> Row | None:
-    """The figures of a judge of so many grades. None if it judged nothing that is held out."""
+    """The figures of a judge of so many grades. None if it judged too few that are held out."""
     known = [each for each in parts.held_out if each.text in said]
     own = zip(parts.pool[:grades], parts.grades, strict=False)
     learnt = [(said[each.text].weighted, float(grade)) for each, grade in own if each.text in said]
-    if len(known) < 3 or len(learnt) < 3:
+    if len(known) < CHUNK:
         return None
     means = [each.mean for each in known]
     weighted = [said[each.text].weighted for each in known]
-    scale = fit_best(*map(list, zip(*learnt, strict=True)))
+    calibrated = None
+    if len(learnt) >= CHUNK:
+        scale = fit_best([score for score, _ in learnt], [grade for _, grade in learnt])
+        calibrated = measure_fit([scale(each) for each in weighted], means)
     return Row(
         len(known),
         len(learnt),
         measure_fit([said[each.text].likeliest for each in known], means),
         measure_fit(weighted, means),
-        measure_fit([scale(each) for each in weighted], means),
+        calibrated,
     )
 
 
@@ -301,24 +321,32 @@ def measure_fit(values: Sequence[float], means: Sequence[float]) -> Fit:
     return Fit(None if is_constant else statistics.correlation(values, means), error)
 
 
-def write_judges(
-    rows: Sequence[tuple[Parts, int, Mapping[str, Row | None]]], models: Sequence[str]
-) -> Iterator[str]:
-    """The table: a line for each set and size of the pool."""
+def write_judges(parts: Sequence[Parts], judged: Sequence[Judged]) -> Iterator[str]:
+    """A line for each set and number of grades: without a model, then with each."""
     yield (
-        "| set, grades | "
-        + " | ".join(f"{name}: likeliest | weighted | calibrated" for name in models)
-        + " | words alone | one person |"
+        "| set, grades | one person | words alone | model | held out, calibrated by "
+        "| likeliest | weighted | calibrated |"
     )
-    yield "|---|" + "---|" * (3 * len(models) + 2)
-    for parts, grades, found in rows:
-        cells = []
-        for name in models:
-            row = found.get(name)
-            fits = [None] * 3 if row is None else [row.likeliest, row.weighted, row.calibrated]
-            cells += [_show(fit) for fit in fits]
-        cells += [_show(measure_words(parts, grades)), _show(measure_person(parts))]
-        yield f"| {parts.name.removesuffix('ReviewSnippets')}, {grades:,} | {' | '.join(cells)} |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for each in parts:
+        name = each.name.removesuffix("ReviewSnippets")
+        for grades in (25, 100, 400, 1_200):
+            person, words = measure_person(each), measure_words(each, grades)
+            begin = f"| {name}, {grades:,} | {_show(person)} | {_show(words)} |"
+            # A version keeps `KEPT` examples, so it is asked the same after more grades.
+            asked = min(grades, max((found.grades for found in judged), default=grades))
+            rows = [
+                (found.model, row)
+                for found in judged
+                if (found.set, found.grades) == (each.name, asked)
+                and (row := measure_judge(each, grades, found.said)) is not None
+            ]
+            for model, row in rows:
+                fits = (row.likeliest, row.weighted, row.calibrated)
+                shown = " | ".join(_show(fit) for fit in fits)
+                yield f"{begin} {model} | {row.held_out}, {row.calibrated_by} | {shown} |"
+            if not rows:
+                yield f"{begin} | | | | |"
 
 
 def _show(fit: Fit | None) -> str:

@@ -16,6 +16,7 @@ docs/judges.md.
 from __future__ import annotations
 
 import argparse
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -24,10 +25,26 @@ from pathlib import Path
 import msgspec
 from tests.processes import run_server
 
-from bench.coverage import JUDGES, Cell, Simulated, Truth, measure_cell
-from bench.judged import Bench, Model, divide, list_steps, measure_judge, write_config
-from bench.snippets import SETS, read_snippets
+from bench.coverage import JUDGES, Cell, Simulated, Truth, measure_cell, write_coverage
+from bench.judged import Bench, Judged, Model, divide, list_steps, write_config, write_judges
+from bench.report import replace_table
+from bench.sentences import (
+    GAPS,
+    Sentences,
+    ask_person,
+    count_sentences,
+    know,
+    simulate,
+    write_sentences,
+)
+from bench.sentences import Judge as JudgeOfPeople
+from bench.snippets import SETS, Snippet, read_snippets
 
+PAGE = Path(__file__).parents[1] / "docs" / "judges.md"
+PICTURE = 1_500
+"""How many snippets stand for all, where each is judged."""
+REAL_MIN = 100
+"""A model has judged too few to draw from if there are fewer."""
 SIZES = (400, 25, 100)
 """How many grades a judge learns from, in the order of judging. It keeps 200 examples at most, so
 what it says after 1,200 grades is what it says after 400."""
@@ -48,9 +65,9 @@ def judge(arguments: argparse.Namespace) -> None:
                 if time.monotonic() < until:
                     ended = benches[name][1].judge(size, tag, until=until)
                     print(f"{model.name}, {size} grades, {tag}: {ended}", flush=True)
-            for each, bench in benches.values():
-                for size in SIZES:
-                    print(each.name, size, measure_judge(each, size, bench.read(size)), flush=True)
+            judged = [bench.read(size) for _, bench in benches.values() for size in SIZES]
+        kept = [each for each in read_judged(arguments.folder) if each.model != model.name]
+        save(arguments.folder / "judged.json", [*kept, *judged])
 
 
 def list_models(arguments: argparse.Namespace) -> list[Model]:
@@ -87,6 +104,54 @@ def _find_truth(sdist: Path, name: str, judge: Simulated) -> Truth:
     return Truth(read_snippets(sdist, name), judge)
 
 
+def count_all_sentences(arguments: argparse.Namespace) -> None:
+    """Count the sentences about simulated judges, a person, and the models that have judged."""
+    found = []
+    for name in arguments.sets:
+        snippets = read_snippets(arguments.sdist, name)
+        some = random.Random(1).sample(snippets, PICTURE)
+        judges = [simulate(some, gap) for gap in GAPS]
+        judges += [ask_person(some), *list_real(name, snippets, read_judged(arguments.folder))]
+        for judge in judges:
+            for count in arguments.counts:
+                found.append(count_sentences(name, judge, count, arguments.draws))
+                print(found[-1], flush=True)
+    save(arguments.folder / "sentences.json", found)
+
+
+def list_real(
+    name: str, snippets: Sequence[Snippet], judged: Sequence[Judged]
+) -> Iterator[JudgeOfPeople]:
+    """The models that judged enough of a set."""
+    by_text = {each.text: each for each in snippets}
+    for each in judged:
+        if each.set == name and len(each.said) >= REAL_MIN:
+            known = [by_text[text] for text in each.said]
+            yield know(each.model, known, [said.weighted for said in each.said.values()])
+
+
+def write_tables(arguments: argparse.Namespace) -> None:
+    """Show what was measured, and put it into the page with `--write`."""
+    parts = [divide(name, read_snippets(arguments.sdist, name)) for name in arguments.sets]
+    path = arguments.folder / "sentences.json"
+    sentences = msgspec.json.decode(path.read_bytes(), type=list[Sentences])
+    for name, lines in (
+        ("judges", write_judges(parts, read_judged(arguments.folder))),
+        ("coverage", write_coverage(read_cells(arguments.folder))),
+        ("sentences", write_sentences(sentences)),
+    ):
+        text = "\n".join(lines)
+        print(f"\n{text}")
+        if arguments.write:
+            replace_table(PAGE, name, text)
+
+
+def read_judged(folder: Path) -> list[Judged]:
+    """What models have said."""
+    path = folder / "judged.json"
+    return msgspec.json.decode(path.read_bytes(), type=list[Judged]) if path.exists() else []
+
+
 def read_cells(folder: Path) -> list[Cell]:
     """What was counted before."""
     path = folder / "coverage.json"
@@ -99,10 +164,18 @@ def save(path: Path, value: object) -> None:
     path.write_bytes(msgspec.json.encode(value))
 
 
+WHAT = {
+    "judges": judge,
+    "coverage": cover,
+    "sentences": count_all_sentences,
+    "tables": write_tables,
+}
+
+
 def main(given: Sequence[str] | None = None) -> None:
     """Measure what the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("what", choices=["judges", "coverage"])
+    parser.add_argument("what", choices=list(WHAT))
     parser.add_argument("sdist", type=Path, help="the source distribution of vaderSentiment 3.3.2")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--folder", type=Path, default=Path(".cache/learning"))
@@ -112,9 +185,10 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--held-out", type=int, default=200)
     parser.add_argument("--by", type=int, default=200, help="at most so many for calibration")
     parser.add_argument("--counts", nargs="+", type=int, default=[25, 60, 120])
+    parser.add_argument("--write", action="store_true", help="into docs/judges.md")
     parser.add_argument("--draws", type=int, default=200)
     arguments = parser.parse_args(given)
-    {"judges": judge, "coverage": cover}[arguments.what](arguments)
+    WHAT[arguments.what](arguments)
 
 
 if __name__ == "__main__":
