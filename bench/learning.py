@@ -106,7 +106,8 @@ def _find_truth(sdist: Path, name: str, judge: Simulated) -> Truth:
 
 def count_all_sentences(arguments: argparse.Namespace) -> None:
     """Count the sentences about simulated judges, a person, and the models that have judged."""
-    found = []
+    found = read_sentences(arguments.folder)
+    done = {(each.set, each.judge, each.count) for each in found}
     for name in arguments.sets:
         snippets = read_snippets(arguments.sdist, name)
         some = random.Random(1).sample(snippets, PICTURE)
@@ -114,9 +115,16 @@ def count_all_sentences(arguments: argparse.Namespace) -> None:
         judges += [ask_person(some), *list_real(name, snippets, read_judged(arguments.folder))]
         for judge in judges:
             for count in arguments.counts:
-                found.append(count_sentences(name, judge, count, arguments.draws))
-                print(found[-1], flush=True)
-    save(arguments.folder / "sentences.json", found)
+                if (name, judge.name, count) not in done:
+                    found.append(count_sentences(name, judge, count, arguments.draws))
+                    print(found[-1], flush=True)
+                    save(arguments.folder / "sentences.json", found)
+
+
+def read_sentences(folder: Path) -> list[Sentences]:
+    """What was counted before."""
+    path = folder / "sentences.json"
+    return msgspec.json.decode(path.read_bytes(), type=list[Sentences]) if path.exists() else []
 
 
 def list_real(
@@ -133,12 +141,10 @@ def list_real(
 def write_tables(arguments: argparse.Namespace) -> None:
     """Show what was measured, and put it into the page with `--write`."""
     parts = [divide(name, read_snippets(arguments.sdist, name)) for name in arguments.sets]
-    path = arguments.folder / "sentences.json"
-    sentences = msgspec.json.decode(path.read_bytes(), type=list[Sentences])
     for name, lines in (
         ("judges", write_judges(parts, read_judged(arguments.folder))),
         ("coverage", write_coverage(read_cells(arguments.folder))),
-        ("sentences", write_sentences(sentences)),
+        ("sentences", write_sentences(read_sentences(arguments.folder))),
     ):
         text = "\n".join(lines)
         print(f"\n{text}")
