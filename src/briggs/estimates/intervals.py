@@ -30,7 +30,7 @@ _FREEDOM_MAX = 2_000
 """Above it, the normal distribution is used. It differs by less than 0.1 %."""
 
 
-Form = Literal["skewed", "bounded", "symmetric"]
+IntervalForm = Literal["skewed", "bounded", "symmetric"]
 """`bounded`: of what lies between -1 and 1, as a correlation does; the interval is symmetric on
 Fisher's scale, which holds for far fewer units. `symmetric`: of a difference of two of these; by
 its standard error. `skewed`: of anything else; by BCa."""
@@ -56,7 +56,7 @@ class Resampled(NamedTuple):
 
     rows: Sequence[SumRow]
     statistic: Statistic
-    form: Form = "skewed"
+    form: IntervalForm = "skewed"
     unseen: Sequence[SumRow] = ()
     """Units of kinds that few units may not have shown. Each takes part in the resamples, once on
     average, so that the interval is not too narrow. What is measured has none of them."""
