@@ -28,7 +28,7 @@ def test_a_figure_is_computed_once_while_it_is_fresh() -> None:
 
 
 def test_what_takes_long_is_unknown() -> None:
-    """A page does not wait for it."""
+    """A page does not wait for it, and neither does the end of the server."""
     gate = asyncio.Event()
 
     async def compute(_: str) -> int:
@@ -38,6 +38,9 @@ def test_what_takes_long_is_unknown() -> None:
     async def act() -> None:
         fresh = Fresh(compute, unknown=0, fresh_s=1_000, wait_s=0)
         assert await fresh.read("a", "a") == 0
+        given_up = fresh.refresh("a", "a")
+        await fresh.close()
+        assert given_up.cancelled()
         gate.set()
         await fresh.refresh("a", "a")
         assert await fresh.read("a", "a") == 1

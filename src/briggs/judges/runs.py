@@ -97,6 +97,7 @@ class Judging:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.summaries.close()
 
     async def open_asker(self, judge: Judge, *, version: int | None = None) -> Asker:
         """What asks a version of a judge, by default the newest."""

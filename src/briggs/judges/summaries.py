@@ -49,6 +49,10 @@ class Summaries:
         """Measure a judge anew, in the background."""
         self._known.refresh(_name(judge), judge)
 
+    async def close(self) -> None:
+        """Measure nothing more, since the store is about to close."""
+        await self._known.close()
+
     async def _measure(self, judge: Judge) -> Sequence[TrustSummary]:
         async with self._room:
             return summarise((await read_trust(self._store, judge)).fields)

@@ -55,6 +55,13 @@ class Fresh(Generic[Subject, Figure]):
             task.add_done_callback(lambda _: self._computing.pop(id, None))
         return task
 
+    async def close(self) -> None:
+        """Compute nothing more. What is under way is given up."""
+        computing = list(self._computing.values())
+        for task in computing:
+            task.cancel()
+        await asyncio.gather(*computing, return_exceptions=True)
+
     async def _refresh(self, id: str, subject: Subject) -> None:
         try:
             figure = await self._compute(subject)
