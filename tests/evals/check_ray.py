@@ -30,6 +30,8 @@ OPTIONS = (
     *("--block", "--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats"),
     "--node-ip-address=127.0.0.1",
 )
+# `make test-ray` uses `uv run`, under which a node would start each process by uv too.
+VARIABLES = {"PYTHONPATH": str(SOURCE), "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 AT_ONCE = 4
 """How many answers each of the two CPUs waits for."""
 SCORER = '''
@@ -66,7 +68,7 @@ class Cluster:
             options += (f"--temp-dir={self.folder}", "--include-dashboard=false")
         process = subprocess.Popen(
             [BIN / "ray", "start", *options, *OPTIONS],
-            env={**os.environ, "PYTHONPATH": str(SOURCE), "HOME": self.folder},
+            env={**os.environ, **VARIABLES, "HOME": self.folder},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

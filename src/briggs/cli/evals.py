@@ -85,8 +85,11 @@ def run(
     """
     from briggs.cli.evaluating.running import finish_report, read_file_samples, run_plan
     from briggs.cli.evaluating.scorers import read_scorer
+    from briggs.cli.evaluating.workers import open_workers, set_defaults
     from briggs.client import AsyncClient
 
+    if workers is not None:
+        set_defaults()
     wanted = [read_scorer(each) for each in (*scorers, *more)]
     file = read_file_samples(dataset)
 
@@ -102,8 +105,6 @@ def run(
     if workers is None:
         found = asyncio.run(ask(None))
     else:
-        from briggs.cli.evaluating.workers import open_workers
-
         urls = workers_url or [server.url]
         with open_workers(workers, urls, api_key=server.api_key, at_once=concurrency) as spread:
             found = asyncio.run(ask(spread))

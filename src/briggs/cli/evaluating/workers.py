@@ -77,6 +77,14 @@ class _Item(NamedTuple):
     sample: Mapping[str, Any]
 
 
+def set_defaults() -> None:
+    """Set what Ray reads from the environment when it is imported, as a scorer may do."""
+    # It would report to its makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Under `uv run`, it would send this folder to the machines, and have them run uv there.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+
 @contextmanager
 def open_workers(
     address: str, urls: Sequence[str], *, api_key: str | None, at_once: int
@@ -84,14 +92,12 @@ def open_workers(
     """Connect to a cluster, to spread runs over it.
 
     The machines reach the servers at `urls`, and each CPU waits for `at_once` answers at the same
-    time. Raises `click.ClickException` if the cluster cannot be used.
+    time. Call `set_defaults` first. Raises `click.ClickException` if the cluster cannot be used.
     """
     address = _check_address(address)
     _check_urls(urls, address)
     if address != HERE:
         _check_port(address)
-    # Ray would report to its makers.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = _import_ray()
     try:
         with warnings.catch_warnings(action="ignore"):
