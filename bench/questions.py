@@ -1,18 +1,18 @@
-"""Measures over HTTP how long a large record takes to answer, and how many bytes it has.
+"""Measures over HTTP how long large records take to answer, and how that grows with their rows.
 
-    uv run python -m bench.store --rows 1000000 [--rounds 3] [--only TEXT] [--folder DIR] [--write]
-    uv run python -m bench.store --data DIR [--rounds 3] [--only TEXT] [--write]
+    uv run python -m bench.store --rows 1000000 10000000 [--folder DIR] [--store ADDRESS] [--write]
+    uv run python -m bench.store --data DIR [DIR ...] [--rounds 3] [--only TEXT] [--write]
 
-The record is that of `bench/pages.py`: made by the store's own functions, with varied completions
-of 30 days from a seed. `--data` is a data folder that an earlier run has made. Each question is
-asked 10 times a round on one connection, after once that is not measured. Figures are those of the
-round with the lowest median. The server's CPU time is beside them, because a busy machine changes
-it less. `bench/search.py` measures searches.
+The records are those of `bench/record.py`: made by the store's own functions, with varied
+completions of 30 days from a seed. `ADDRESS` is that of empty PostgreSQL databases, in which
+`{rows}` stands for the number of rows. `--data` are records that earlier runs have made. Each
+question is asked 10 times a round on one connection, after once that is not measured. Figures are
+those of the round with the lowest median. The server's CPU time is beside them, because a busy
+machine changes it less. That of PostgreSQL's own processes is not in it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import os
@@ -21,18 +21,35 @@ import statistics
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.pages import RARE, SETTLED_WITHIN_S, TASK_ID, count_rows, make_record, serve
+import psycopg
+
+from bench.pages import HOME_MS, Browser
 from bench.processes import read_cpu_s, wait_until_quiet
+from bench.record import (
+    SETTLED_WITHIN_S,
+    TASK_ID,
+    count_rows,
+    open_record,
+    read_address,
+    serve,
+)
 from bench.report import replace_table
 from bench.targets import REPOSITORY
+from bench.texts import OFTEN, RARE, RARE_MODEL, RARER
 
-DOCUMENT = REPOSITORY / "docs" / "store.md"
+DOCUMENTS = {
+    "SQLite": REPOSITORY / "docs" / "store.md",
+    "PostgreSQL": REPOSITORY / "docs" / "postgres.md",
+}
 TIMES = 10
-LIST_MS, QUEUE_MS, FIRST_MS = 150, 50, 500
+LIST_MS, SEARCH_MS, QUEUE_MS, FIRST_MS = 150, 300, 50, 500
+"""Targets at `TARGET_ROWS`. With ten times as many rows, each may take twice as long."""
+
+TARGET_ROWS = 1_000_000
 ORDERS = ("oldest", "newest", "low_logprob", "random")
 TASK = "/api/v1/feedback_task"
 TABLES_SHOWN = 8
@@ -41,7 +58,7 @@ FILTERS = (
     "status = failed",
     "status = started",
     'model = "gpt-4.1"',
-    f'model = "{RARE}"',
+    f'model = "{RARE_MODEL}"',
     'model = "gpt-9"',
     "provider = nobody",
     "kind = embedding",
@@ -79,6 +96,20 @@ FILTERS = (
     "metadata.customer = none",
     "metadata.customer != customer-5",
 )
+SEARCHES = {
+    "nowhere": '"quixotically"',
+    "nowhere, part of a word": '"otically"',
+    "nowhere, two words that are": f'"{RARER} {RARE}"',
+    "nowhere, in Chinese": '"龍鳳呈祥"',
+    "one in 100,000": f'"{RARER}"',
+    "one in 1,000": f'"{RARE}"',
+    "one in 20": f'"{OFTEN}"',
+    "one in 5, in Chinese": '"的"',
+    "a phrase": f'"a {RARE} asked"',
+    "a tag and a word": f'tag = support and "{RARE}" and not "{OFTEN}"',
+    "one word or another": f'"{RARER}" or "quixotically"',
+    "two rare words": f'"{RARER}" and "{RARE}"',
+}
 SORTS = ("duration", "-cost", "tokens", "-p_mean", "p_least")
 
 
@@ -124,8 +155,12 @@ class Caller:
 
     def time(self, method: str, path: str, body: Any = None) -> Answer:
         """How long a request takes."""
+        return self.measure(lambda: self.send(method, path, body))
+
+    def measure(self, ask: Callable[[], object]) -> Answer:
+        """How long the server takes for something."""
         cpu_s, begin = read_cpu_s(self._pid), time.perf_counter()
-        self.send(method, path, body)
+        ask()
         ms = (time.perf_counter() - begin) * 1000
         return Answer(ms, (read_cpu_s(self._pid) - cpu_s) * 1000)
 
@@ -143,12 +178,13 @@ class Caller:
         return taken
 
 
-def list_questions(caller: Caller) -> Iterator[Question]:
+def list_questions(caller: Caller, browser: Browser) -> Iterator[Question]:
     """What is measured."""
 
     def lists(name: str, **state: str) -> Question:
         path = f"/v1/chat/completions?{urllib.parse.urlencode(state)}"
-        return Question(name, lambda: caller.time("GET", path), LIST_MS)
+        ms_max = SEARCH_MS if name.startswith("search") else LIST_MS
+        return Question(name, lambda: caller.time("GET", path), ms_max)
 
     yield lists("the newest 20", limit="20")
     yield lists("the oldest 20", limit="20", order="asc")
@@ -158,6 +194,18 @@ def list_questions(caller: Caller) -> Iterator[Question]:
         way = {"sort": sort.removeprefix("-"), "order": "desc" if sort[0] == "-" else "asc"}
         yield lists(f"by `{sort}`", limit="20", **way)
         yield lists(f"by `{sort}`, `tag = support`", filter="tag = support", limit="20", **way)
+    for name, text in SEARCHES.items():
+        yield lists(f"search: {name}", filter=text, limit="20")
+
+    def opens(name: str, path: str, ms_max: float) -> Question:
+        return Question(name, lambda: caller.measure(lambda: browser.open(path)), ms_max)
+
+    yield opens("home, 24 hours", "/", HOME_MS)
+    yield opens("home, 30 days", "/?range=30d", HOME_MS)
+    yield opens("the page with the list", "/completions?range=all", LIST_MS)
+    yield opens("its facets and bars, 24 hours", "/completions/overview", LIST_MS)
+    yield opens("its facets and bars, 30 days", "/completions/overview?range=30d", LIST_MS)
+    yield opens("the page with a task's results", f"/feedback/{TASK_ID}", LIST_MS)
 
     def asks(name: str, method: str, path: str, body: Any, ms_max: float) -> Question:
         return Question(name, lambda: caller.time(method, path, body), ms_max)
@@ -177,12 +225,29 @@ def first_next(caller: Caller, name: str, order: str, *tags: str) -> Question:
     return Question(name, lambda: caller.time_first_next(order, *tags), FIRST_MS)
 
 
-def measure(folder: Path, *, rounds: int, only: str) -> dict[str, tuple[Figures, float | None]]:
-    """The figures of each question, by its name, with its target."""
-    with serve(folder) as (url, process):
-        caller = Caller(url, key=(folder / "admin.key").read_text().strip(), pid=process.pid)
+class Measured(NamedTuple):
+    """What was measured of a record."""
+
+    rows: int
+    found: dict[str, Figures]
+    """By the names of the questions."""
+    targets: dict[str, float | None]
+    """The time that each question may take, in ms."""
+    first_ms: float
+    """How long the server took for its first list, from when it answered anything."""
+    sizes: dict[str, int]
+    """The bytes of each table with its indexes, the largest first."""
+
+
+def measure(record: Path, *, rounds: int, only: str) -> Measured:
+    """Serve a record, and ask."""
+    rows = count_rows(record)
+    with serve(record) as (url, process):
+        key = (record / "admin.key").read_text().strip()
+        caller, browser = Caller(url, key=key, pid=process.pid), Browser(url, key)
+        first = caller.time("GET", "/v1/chat/completions?filter=provider+%3D+nobody&limit=20")
         wait_until_quiet(process.pid, patience_s=SETTLED_WITHIN_S)
-        questions = [each for each in list_questions(caller) if only in each.name]
+        questions = [each for each in list_questions(caller, browser) if only in each.name]
         found: dict[str, list[Figures]] = {}
         for _ in range(rounds):
             for question in questions:
@@ -193,74 +258,98 @@ def measure(folder: Path, *, rounds: int, only: str) -> dict[str, tuple[Figures,
                 p95 = statistics.quantiles(times, n=20)[-1]
                 figures = Figures(statistics.median(times), p95, cpu)
                 found.setdefault(question.name, []).append(figures)
-        return {each.name: (min(found[each.name]), each.ms_max) for each in questions}
+    allowed = 1 if rows <= TARGET_ROWS else 2
+    return Measured(
+        rows,
+        {name: min(some) for name, some in found.items()},
+        {each.name: each.ms_max and each.ms_max * allowed for each in questions},
+        first.ms,
+        measure_sizes(record),
+    )
 
 
-def measure_sizes(folder: Path) -> dict[str, int]:
+def measure_sizes(record: Path) -> dict[str, int]:
     """The bytes of each table with its indexes, the largest first."""
-    with sqlite3.connect(f"file:{folder / 'briggs.db'}?mode=ro", uri=True) as connection:
+    address = read_address(record)
+    if address is not None:
+        with psycopg.connect(address) as database:
+            found = database.execute(
+                "SELECT relname, pg_total_relation_size(oid) FROM pg_class "
+                "WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 2 DESC"
+            ).fetchall()
+        return dict(found)
+    with sqlite3.connect(f"file:{record / 'briggs.db'}?mode=ro", uri=True) as connection:
         rows = connection.execute(
             "SELECT tbl_name, sum(pgsize) FROM dbstat JOIN sqlite_schema USING (name) "
-            "GROUP BY 1 ORDER BY 2 DESC"
+            "WHERE aggregate GROUP BY 1 ORDER BY 2 DESC"
         ).fetchall()
     return dict(rows)
 
 
-def write_tables(
-    rows: int,
-    found: dict[str, tuple[Figures, float | None]],
-    sizes: dict[str, int],
-    *,
-    load: float,
-) -> str:
-    """The figures as Markdown."""
+def write_tables(measured: Sequence[Measured], *, load: float) -> str:
+    """The figures as Markdown, those of the largest record last."""
     moment = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    counts = [f"{each.rows:,}" for each in measured]
+    heads = [f"ms at {count}" for count in counts]
+    heads += ["growth"] if len(measured) > 1 else []
+    heads += ["95th percentile", *(f"CPU ms at {count}" for count in counts)]
+    heads += ["target ms", ""]
     lines = [
-        f"Measured {moment} on {os.cpu_count()} cores with a load of {load:.0f}, over {rows:,} "
-        "completions.",
+        f"Measured {moment} on {os.cpu_count()} cores with a load of {load:.0f}.",
         "",
-        "| question | ms | 95th percentile | CPU ms | target ms | |",
-        "|---|---|---|---|---|---|",
+        f"| question | {' | '.join(heads)} |",
+        f"|{'---|' * (len(heads) + 1)}",
     ]
-    for name, (figures, ms_max) in found.items():
-        target = "" if ms_max is None else f"{ms_max:,.0f}"
-        cells = f"{figures.median:,.0f} | {figures.p95:,.0f} | {figures.cpu:,.0f} | {target}"
-        lines.append(f"| {name} | {cells} | {_judge(figures, ms_max)} |")
-    lines += ["", "| table, with its indexes | bytes a completion |", "|---|---|"]
-    for name, size in list(sizes.items())[:TABLES_SHOWN]:
-        lines.append(f"| `{name}` | {size / rows:,.0f} |")
-    lines.append(f"| all | {sum(sizes.values()) / rows:,.0f} |")
+    first, last = measured[0], measured[-1]
+    for name, figures in last.found.items():
+        all_ = [each.found[name] for each in measured]
+        cells = [name, *(f"{each.median:,.0f}" for each in all_)]
+        if len(measured) > 1:
+            cells.append(f"{figures.median / max(first.found[name].median, 0.1):.1f}")
+        cells += [f"{figures.p95:,.0f}", *(f"{each.cpu:,.0f}" for each in all_)]
+        targets = dict.fromkeys(each.targets[name] for each in measured)
+        cells.append(" / ".join("" if each is None else f"{each:,.0f}" for each in targets))
+        cells.append(", ".join(dict.fromkeys(_judge(each, name) for each in reversed(measured))))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", f"| | {' | '.join(counts)} |", f"|{'---|' * (len(counts) + 1)}"]
+    first_lists = " | ".join(f"{each.first_ms:,.0f}" for each in measured)
+    lines.append(f"| first list after a start, `provider = nobody`, ms | {first_lists} |")
+    for table in list(last.sizes)[:TABLES_SHOWN]:
+        sizes = " | ".join(f"{each.sizes.get(table, 0) / each.rows:,.0f}" for each in measured)
+        lines.append(f"| bytes a completion: `{table}`, with its indexes | {sizes} |")
+    sums = " | ".join(f"{sum(each.sizes.values()) / each.rows:,.0f}" for each in measured)
+    lines.append(f"| bytes a completion: all | {sums} |")
     return "\n".join(lines)
 
 
-def _judge(figures: Figures, ms_max: float | None) -> str:
+def _judge(measured: Measured, name: str) -> str:
+    figures, ms_max = measured.found[name], measured.targets[name]
     if ms_max is None:
         return ""
     if figures.median <= ms_max:
         return "met"
-    return "by CPU" if figures.cpu <= ms_max else "**missed**"
+    return "by CPU" if figures.cpu <= ms_max else f"**missed at {measured.rows:,}**"
 
 
 def run(
     *,
-    rows: int | None,
+    rows: Sequence[int],
+    address: str | None,
     rounds: int,
     only: str,
     folder: Path | None,
-    data: Path | None,
+    data: Sequence[Path],
     write: bool,
 ) -> None:
-    """Make the record unless a folder has it, ask, and print the tables."""
+    """Make the records unless they are there, ask, and print the tables."""
     with tempfile.TemporaryDirectory(prefix="briggs-store-") as temporary:
-        if data is None:
-            data = (folder or Path(temporary)) / f"pages-{rows}"
-            if not (data / "made").exists():
-                asyncio.run(make_record(data, rows=rows or 0))
-                (data / "made").touch()
-        found = measure(data, rounds=rounds, only=only)
-        sizes = measure_sizes(data)
-        rows = count_rows(data)
-    tables = write_tables(rows, found, sizes, load=os.getloadavg()[1])
+        records = list(data) or [
+            open_record(folder or Path(temporary), rows=each, address=address)
+            for each in sorted(rows)
+        ]
+        measured = [measure(each, rounds=rounds, only=only) for each in records]
+    tables = write_tables(measured, load=os.getloadavg()[1])
     print(tables)
     if write:
-        replace_table(DOCUMENT, "questions", f"\n{tables}\n")
+        database = "SQLite" if read_address(records[0]) is None else "PostgreSQL"
+        replace_table(DOCUMENTS[database], "questions", f"\n{tables}\n")

@@ -3,7 +3,7 @@
     uv run python -m bench.search [--rows 100000 1000000] [--sessions 96] [--rounds 3]
                                   [--folder DIR] [--write]
 
-Fills a data folder as `bench.pages` does, but with texts that differ in every row: the words of a
+Fills a data folder as `bench.record` does, but with texts that differ in every row: the words of a
 vocabulary of 180,000, as frequent as words are in a language, one text in ten in Chinese, and a
 number that occurs once. Then it serves the folder until the index is complete, and searches 20
 times a round on one connection. The CPU time of the index is that of the server until then. It is
@@ -19,129 +19,26 @@ import asyncio
 import contextlib
 import json
 import os
-import random
-import re
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from bench import record
 from bench.history import create_agent_calls
-from bench.pages import (
-    DOCUMENT,
-    MODELS,
-    ORGANIZATION,
-    Body,
-    Browser,
-    Figures,
-    Page,
-    make_record,
-    measure_page,
-)
+from bench.pages import DOCUMENT, Browser, Figures, Page, measure_page
 from bench.processes import read_cpu_s
 from bench.report import replace_table
+from bench.texts import OFTEN, RARE, RARER, VariedBodies
 from briggs.storage import Store
-from briggs.storage.bodies import Bodies
 from briggs.types.completions import Completion
-from briggs.types.probabilities import read_certainty
 
 SEARCH_MS = 300
 PROGRESS = "/api/v1/search/rebuild"
 BEGIN_US = 1_790_000_000_000_000
-SENTENCES = 200_000
-RARE, RARER, OFTEN = "quixotry", "zymurgical", "haberdasher"
-"""In one row of 1,000, of 100,000, and of 20."""
-
-CHINESE = (
-    "的一是不了人在有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后"
-    "小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
-)
-_STARTS = "b c d f g h j k l m n p r s t v w st tr ch sh pl br".split()  # noqa: SIM905
-_VOWELS = "a e i o u ea ou ai".split()  # noqa: SIM905
-
-
-class VariedBodies(Sequence[Body]):
-    """Bodies that are made when they are asked for, by a seed. None is like another."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        vocabulary = [self._make_word() for _ in range(300_000)]
-        self._words = list(dict.fromkeys(vocabulary))
-        weights = list(accumulate(1 / (place + 2.7) ** 1.05 for place in range(len(self._words))))
-        self._tokens = self._random.choices(self._words, cum_weights=weights, k=10_000)
-        self._sentences = [
-            " ".join(self._random.choices(self._words, cum_weights=weights, k=12)).capitalize()
-            for _ in range(SENTENCES)
-        ]
-        self._prompts = [self._make_text(5) for _ in range(20)]
-        self._compress = Bodies().compress
-
-    def __len__(self) -> int:
-        return 2**31
-
-    def __getitem__(self, number: int) -> Body:  # type: ignore[override]
-        chance = self._random
-        [model] = chance.choices(MODELS, [each.share for each in MODELS])
-        asked = f"{self._make_text(8)} Order {number}."
-        for word, one_in in ((RARE, 1_000), (RARER, 100_000), (OFTEN, 20)):
-            if chance.randrange(one_in) == 0:
-                asked += f" A {word} asked."
-        request = {
-            "model": model.name,
-            "messages": [
-                {"role": "system", "content": chance.choice(self._prompts)},
-                {"role": "user", "content": asked},
-            ],
-            "temperature": chance.random(),
-        }
-        logprobs: list[dict[str, Any]] = [
-            {"token": token, "logprob": -chance.random() * 4, "bytes": list(token.encode())}
-            for token in chance.choices(self._tokens, k=20)
-        ]
-        response = {
-            "id": f"chatcmpl-{number:032x}",
-            "object": "chat.completion",
-            "created": 1_790_000_000,
-            "model": model.name,
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": self._make_text(5)},
-                    "logprobs": {"content": logprobs} if model.has_logprobs else None,
-                    "finish_reason": "stop",
-                }
-            ],
-            "usage": {"prompt_tokens": 200, "completion_tokens": 60, "total_tokens": 260},
-        }
-        is_ascii = chance.random() < 0.5
-        written = [json.dumps(each, ensure_ascii=is_ascii).encode() for each in (request, response)]
-        certainty = read_certainty([each["logprob"] for each in logprobs])
-        return Body(
-            model,
-            written[0],
-            written[1],
-            (self._compress(written[0]), self._compress(written[1])),
-            certainty if model.has_logprobs else None,
-            chance.randrange(40, 900),
-        )
-
-    def _make_word(self) -> str:
-        count = self._random.choice((1, 2, 2, 3, 3, 4))
-        return "".join(
-            self._random.choice(_STARTS) + self._random.choice(_VOWELS) for _ in range(count)
-        )
-
-    def _make_text(self, sentences: int) -> str:
-        if self._random.random() < 0.1:
-            some = (self._random.choices(CHINESE, k=12) for _ in range(2 * sentences))
-            return "，".join("".join(each) for each in some) + "。🎉"
-        return ". ".join(self._random.choices(self._sentences, k=sentences)) + "."
 
 
 def create_searches() -> list[Page]:
@@ -188,15 +85,8 @@ class IndexCost(NamedTuple):
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[tuple[Browser, int]]:
     """A server of a data folder: a browser that is signed in, and the id of the process."""
-    command = [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = re.search(r"http://[^/\s]+", process.stdout.readline())
-            assert url, "the server says its address"
-            yield Browser(url[0], (folder / "admin.key").read_text().strip()), process.pid
-        finally:
-            process.terminate()
+    with record.serve(folder) as (url, process):
+        yield Browser(url, (folder / "admin.key").read_text().strip()), process.pid
 
 
 def build_index(folder: Path) -> IndexCost:
@@ -227,7 +117,7 @@ async def make_agents_record(folder: Path, *, sessions: int) -> None:
     for number, (session, request, response) in enumerate(create_agent_calls(sessions, turns=50)):
         await store.settle(
             Completion(
-                organization_id=ORGANIZATION,
+                organization_id=record.ORGANIZATION,
                 created_at=BEGIN_US + number * 100_000,
                 status="finished",
                 model="openai/gpt-4o",
@@ -314,8 +204,7 @@ def main() -> None:
         for rows in sorted(given.rows):
             folder = (given.folder or Path(temporary)) / f"search-{rows}"
             if not (folder / "made").exists():
-                asyncio.run(make_record(folder, rows=rows, bodies=VariedBodies(1)))
-                (folder / "made").touch()
+                asyncio.run(record.make_record(folder, rows=rows, bodies=VariedBodies(1)))
             cost = build_index(folder)
             found.append((rows, cost, measure(folder, rounds=given.rounds, only=given.only)))
         of_agents = None

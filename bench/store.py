@@ -1,8 +1,8 @@
 """Measures recording: the CPU time of a record, and how long a caller waits for the commit.
 
     uv run python -m bench.store [--records 20000] [--rounds 3] [--folder DIR]
-    uv run python -m bench.store --rows 1000000 [--only TEXT] [--write]
-    uv run python -m bench.store --data DIR [--only TEXT] [--write]
+    uv run python -m bench.store --rows 1000000 10000000 [--store ADDRESS] [--only TEXT] [--write]
+    uv run python -m bench.store --data DIR [DIR ...] [--only TEXT] [--write]
 
 The other forms are those of `bench/questions.py`: how long a large record takes to answer.
 
@@ -158,16 +158,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None, help="a folder on the disk to measure")
     parser.add_argument("--compress", action="store_true", help="compress bodies meanwhile")
     questions = parser.add_argument_group("how long a large record takes to answer")
-    questions.add_argument("--rows", type=int, default=None, help="measure a record of this size")
-    questions.add_argument("--data", type=Path, default=None, help="measure this data folder")
+    questions.add_argument("--rows", type=int, nargs="+", default=[], help="the sizes of records")
+    questions.add_argument("--store", default=None, help="where in PostgreSQL they are made")
+    questions.add_argument("--data", type=Path, nargs="+", default=[], help="measure these records")
     questions.add_argument("--only", default="", help="questions whose names contain this")
-    questions.add_argument("--write", action="store_true", help="write docs/store.md")
+    questions.add_argument("--write", action="store_true", help="write the page of the database")
     arguments = parser.parse_args()
-    if arguments.rows is not None or arguments.data is not None:
+    if arguments.rows or arguments.data:
         from bench import questions as large
 
         large.run(
             rows=arguments.rows,
+            address=arguments.store,
             rounds=arguments.rounds,
             only=arguments.only,
             folder=arguments.folder,
