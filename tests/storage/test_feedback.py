@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, Select
 
-from briggs.storage import FeedbackQuery, Store, feedback_fill, rows
-from briggs.storage.tables import feedback
+from briggs.storage import FeedbackQuery, Store, feedback_fill, feedback_ungraded, rows
+from briggs.storage.tables import feedback, feedback_tasks
 from briggs.types.completions import CHECK_TAG, Completion, current_time_us
 from briggs.types.errors import Conflict
 from briggs.types.feedback import Feedback, FeedbackTask, Lease, Progress, Wish
@@ -416,6 +417,35 @@ async def test_ungraded(store: Store) -> None:
     await store.feedback.create(answer(task, other), task=task)
     assert await ungraded() == [old]
     assert await ungraded(organization_id="other") == []
+
+
+async def test_ungraded_reads_its_page_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each queue, filled or not, as many are read as the page and those before it have."""
+    ids = await settle(store, 6)
+    task = await create_task(store)
+    read: list[int] = []
+
+    def read_all(connection: Connection, statement: Select[Any]) -> Any:
+        rows = connection.execute(statement).all()
+        read.append(len(rows))
+        yield from map(tuple, rows)
+
+    monkeypatch.setattr(feedback_ungraded, "_read", read_all)
+    for is_filled in (False, True):
+        at = None if is_filled else feedback_fill.NEWEST
+        await store.act(
+            lambda connection, at=at: connection.execute(  # type: ignore[misc]
+                feedback_tasks.update()
+                .where(
+                    feedback_tasks.c.organization_id == "default", feedback_tasks.c.id == task.id
+                )
+                .values(fill_created_at=at, fill_id=at and "")
+            )
+        )
+        found = await store.feedback_queue.list_ungraded(
+            organization_id="default", limit=2, offset=1
+        )
+        assert (found, read.pop()) == (ids[::-1][1:3], 3)
 
 
 async def test_calls_of_a_check_await_no_task(

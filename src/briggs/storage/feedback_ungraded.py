@@ -29,7 +29,8 @@ _TASKS = feedback_tasks.c
 def list_ungraded(
     connection: Connection, *, organization_id: str, limit: int, offset: int
 ) -> Sequence[str]:
-    """The ids. Each queue is read in order, only as far as the page goes.
+    """The ids. Each queue is read in order, only as far as the page goes: what comes after so many
+    of one queue comes after so many of all.
 
     A queue that is not filled yet is read from the record.
     """
@@ -39,7 +40,14 @@ def list_ungraded(
         _TASKS.kind == "grade",
     )
     queues = [
-        _read(connection, _select(rows.decode(row, FeedbackTask), row.fill_created_at is None))
+        _read(
+            connection,
+            _select(
+                rows.decode(row, FeedbackTask),
+                is_filled=row.fill_created_at is None,
+                count=offset + limit,
+            ),
+        )
         for row in connection.execute(ours).all()
     ]
     try:
@@ -56,7 +64,7 @@ def _read(connection: Connection, statement: Select[Any]) -> Generator[tuple[int
         yield from (tuple(row) for row in found)
 
 
-def _select(task: FeedbackTask, is_filled: bool) -> Select[Any]:
+def _select(task: FeedbackTask, *, is_filled: bool, count: int) -> Select[Any]:
     """When the ungraded completions of a task were created, and their ids, the newest first."""
     if is_filled:
         return (
@@ -67,10 +75,10 @@ def _select(task: FeedbackTask, is_filled: bool) -> Select[Any]:
                 _is_ungraded(_QUEUE.organization_id, _QUEUE.completion_id),
             )
             .order_by(_QUEUE.created_at.desc(), _QUEUE.completion_id.desc())
+            .limit(count)
         )
     return (
-        select_page(query_record(task), after=None, limit=-1)
-        .limit(None)
+        select_page(query_record(task), after=None, limit=count)
         .with_only_columns(_COLUMNS.created_at, _COLUMNS.id)
         .where(*IS_GRADABLE, _is_ungraded(_COLUMNS.organization_id, _COLUMNS.id))
     )
