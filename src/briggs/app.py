@@ -254,6 +254,8 @@ async def open_app(
         stack.push_async_callback(app.parts.drift.close)
         await app.parts.prompts.start()
         stack.push_async_callback(app.parts.prompts.close)
+        await app.parts.hours.start()
+        stack.push_async_callback(app.parts.hours.close)
         if (lake := app.parts.lake) is not None:
             await lake.start()
             stack.push_async_callback(lake.close)

@@ -17,6 +17,7 @@ from briggs.gateway.calls import Gateway
 from briggs.gateway.nodes import Nodes
 from briggs.gateway.running import Running
 from briggs.judges.runs import Judging
+from briggs.record.hours import HourLearning
 from briggs.record.record import Record
 from briggs.record.spans import open_spans
 from briggs.storage import Store
@@ -60,6 +61,7 @@ class Parts:
         )
         self.drift = DriftWatching(self.gateway, store=store, peers=self.peers)
         self.prompts = PromptSorting(store, peers=self.peers)
+        self.hours = HourLearning(store)
         self.lake: Lake | None = None
         """None if the file has no `[lake]`."""
         if settings.file.lake is not None:

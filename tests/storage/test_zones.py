@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from briggs.record.hours import HourLearning
 from briggs.storage import Query, Store, pages, zones
 from briggs.storage.queries import select_page
 from briggs.storage.tables import rollup_changes
@@ -177,6 +178,68 @@ async def test_hours_are_skipped(store: Store, monkeypatch: pytest.MonkeyPatch) 
         searched.clear()
         assert (await store.completions.list_summaries(query)).summaries == []
         assert sum(each for each in searched if each > 0) <= most * HOUR
+
+
+async def test_hours_are_learnt_in_the_background(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once they are, the first list reads no hour to learn it."""
+    rng = random.Random(7)
+    for _ in range(60):
+        await store.settle(vary(rng))
+    await HourLearning(store).learn()
+    learnt: list[int] = []
+
+    def read_zone(_1: Any, _2: str, hour: int) -> None:
+        learnt.append(hour)
+
+    monkeypatch.setattr(zones, "_read_zone", read_zone)
+    for sort in ("cost", "time"):
+        unknown = parse_completion_filter('model = "nobody"')
+        query = Query(organization_id="default", filter=unknown, sort=sort)
+        assert not (await store.completions.list(query)).completions
+    assert learnt == []
+
+
+async def test_hours_that_cannot_be_better_are_not_sorted(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a page is found, only what belongs before its end is read of other hours, also if all
+    of them have to be looked at. A frequent tag does not lead the search.
+    """
+    now = current_time_us()
+    costs = [number / 1000 for number in range(200)]
+    random.Random(7).shuffle(costs)
+    for number, cost in enumerate(costs):
+        at = now - number % 20 * HOUR - HOUR - number
+        await store.settle(finished(created_at=at, tags=["t"], cost_usd=cost))
+    await HourLearning(store).learn()
+    monkeypatch.setattr(pages, "SEARCHED_AT_ONCE", 1)
+    monkeypatch.setattr(pages, "SEARCHED_MAX", 2)
+    read: list[int] = []
+    led: list[bool] = []
+
+    def count(query: Query, **more: Any) -> Any:
+        led.append(more.get("is_led", True))
+        return select_page(query, **more)
+
+    place = pages._place_of
+
+    def place_one(value: float | None, at: int, is_rising: bool) -> Any:
+        read.append(at)
+        return place(value, at, is_rising)
+
+    monkeypatch.setattr(pages, "select_page", count)
+    monkeypatch.setattr(pages, "_place_of", place_one)
+    for order in ("asc", "desc"):
+        read.clear()
+        query = Query(organization_id="default", tags=["t"], sort="cost", order=order, limit=4)
+        page = await store.completions.list(query)
+        expected = sorted(costs, reverse=order == "desc")[:4]
+        assert [each.cost_usd for each in page.completions] == expected
+        # 20 places of hours; 5 of each hour until there is a page, and then a few of all others.
+        assert len(read) < 20 + 40
+    assert not any(led)
 
 
 async def test_what_is_being_written_is_not_remembered(

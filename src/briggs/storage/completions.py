@@ -18,7 +18,14 @@ from briggs.storage.database import database_of
 from briggs.storage.deletion import delete_completions, is_deleted, revive
 from briggs.storage.functions import by_key
 from briggs.storage.histories import Packing, release
-from briggs.storage.pages import Page, SummaryPage, find_row, list_page, list_summaries
+from briggs.storage.pages import (
+    Page,
+    SummaryPage,
+    find_row,
+    learn_hours,
+    list_page,
+    list_summaries,
+)
 from briggs.storage.pieces import find_pieces
 from briggs.storage.previews import keep_preview
 from briggs.storage.queries import Query
@@ -74,6 +81,14 @@ class Completions:
             lambda connection: _retrieve_many(
                 connection, ids=wanted, organization_id=organization_id, bodies=self._bodies
             )
+        )
+
+    async def learn_hours(self, *, organization_id: str) -> bool:
+        """Learn for a moment what each hour has, which lists would learn otherwise. Returns whether
+        nothing is left to learn.
+        """
+        return await self._access.read(
+            lambda connection: learn_hours(connection, organization_id=organization_id)
         )
 
     async def retrieve_labels(

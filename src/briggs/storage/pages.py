@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -26,6 +26,7 @@ from briggs.storage.queries import (
     asks_for_grades,
     check_query,
     count_led,
+    count_sources,
     find_place,
     names_few,
     read_chosen,
@@ -40,6 +41,7 @@ from briggs.storage.tables import (
     completions,
     deleted_completions,
 )
+from briggs.storage.types import AnyText
 from briggs.storage.zones import BOUNDED, ZoneSpan, find_oldest, merge, prunes
 from briggs.types.completions import ID_PREFIX, Completion, current_time_us
 from briggs.types.errors import InvalidRequest
@@ -63,8 +65,11 @@ SKIMMED_US = 8 * WINDOW_US
 SPANS_MAX = 32
 """How many spans of hours are searched one by one. Close ones are joined if there are more."""
 
-SORTED_AT_ONCE = 5_000
+SORTED_AT_ONCE = 20_000
 """How many completions with a tag are sorted without looking at hours."""
+
+FREQUENT = 16
+"""A tag of more than one in so many is looked up for what is read, instead of the reverse."""
 
 GRADED_AT_ONCE = 5_000
 """If fewer are graded, a list of graded ones begins with them."""
@@ -72,11 +77,16 @@ GRADED_AT_ONCE = 5_000
 SORTED_AT_ONCE_US = 30 * WINDOW_US
 """How long a range is sorted without looking at each of its hours."""
 
-SEARCHED_AT_ONCE, SEARCHED_MAX = 8, 16
-"""How many hours of a sorted list are searched before it is looked at, and how often."""
+SEARCHED_AT_ONCE, SEARCHED_MAX = 4, 32
+"""How many hours of a sorted list are searched before it is looked at, and how often. The others
+are then searched together for what is better."""
 
 OLDEST_US = 1_600_000_000_000_000
 """Few completions are older, so they are searched at once."""
+
+
+_SortedPlace = tuple[bool, float, int]
+"""Whether the value is unknown, the value, and the time. The least is first in the list."""
 
 
 class Page(msgspec.Struct, kw_only=True, frozen=True):
@@ -188,6 +198,23 @@ def list_first_ids(connection: Connection, query: Query) -> list[Any]:
     return ids[: query.limit]
 
 
+def learn_hours(
+    connection: Connection, *, organization_id: str, begin: int = 0, end: int | None = None
+) -> bool:
+    """Learn what the hours of a range have, for a moment. Returns whether all of them are known
+    that can be.
+    """
+    database = database_of(connection)
+    database.follow(connection)
+    return database.zones.learn(
+        connection,
+        snapshot=database.snapshot,
+        organization_id=organization_id,
+        begin=begin,
+        end=end,
+    )
+
+
 def _search_back(
     connection: Connection,
     query: Query,
@@ -255,10 +282,7 @@ def _read_sorted(
 def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> list[ZoneSpan]:
     """The parts of a range that may have what a query asks for, the newest first."""
     database, owner = database_of(connection), query.organization_id
-    database.follow(connection)
-    database.zones.learn(
-        connection, snapshot=database.snapshot, organization_id=owner, begin=begin, end=end
-    )
+    learn_hours(connection, organization_id=owner, begin=begin, end=end)
     condition = as_filter(query)
     if condition is not None:
         condition = name_keys(connection, condition, organization_id=owner)
@@ -268,12 +292,11 @@ def _skim(connection: Connection, query: Query, begin: int, end: int | None) -> 
 def _find_first(connection: Connection, query: Query, after: Place | None) -> list[Any] | None:
     """The ids of a sorted page and one more, found in the hours that have the first values.
 
-    None if all are sorted at once more quickly: if there are few, or if too many hours have to be
-    searched.
+    None if all are sorted at once more quickly: if there are few, or if many hours were searched
+    and hardly anything was found.
     """
     if query.sort not in BOUNDED or query.has_words or query.offset or names_few(query):
         return None
-    is_rising = query.order == "asc"
     begin, end = query.created_from or 0, query.created_to
     if (current_time_us() if end is None else end) - begin <= SORTED_AT_ONCE_US:
         return None
@@ -283,42 +306,76 @@ def _find_first(connection: Connection, query: Query, after: Place | None) -> li
     spans = _skim(connection, query, begin, end)
     known = [each for each in spans if each.zone is not None]
     known.sort(key=lambda span: _best_place(span, query))
+    beyond = SEARCHED_AT_ONCE * SEARCHED_MAX
     groups = [merge(each for each in spans if each.zone is None)]
-    groups += [merge(known[i : i + SEARCHED_AT_ONCE]) for i in _steps(known)]
-    found: list[tuple[tuple[bool, float, int], Any]] = []
+    groups += [merge(known[i : i + SEARCHED_AT_ONCE]) for i in _steps(known[:beyond])]
+    groups += [merge(known[beyond:], most=SPANS_MAX)] if known[beyond:] else []
+    # A frequent tag would be led by too many.
+    is_led = led is None or not known or not _has_often(connection, query, known[0])
+    found: list[tuple[_SortedPlace, Any]] = []
     for number, group in enumerate(groups):
-        if number > SEARCHED_MAX:
+        is_full = len(found) > query.limit
+        if number > SEARCHED_MAX and not is_full:
             return None
-        if number and len(found) > query.limit:
+        if number and is_full:
             first = known[(number - 1) * SEARCHED_AT_ONCE]
             if found[-1][0] < _best_place(first, query):
                 break
+        last = found[-1][0] if is_full else None
+        # Spans that were joined have hours between them that were searched before.
+        again = {id for _, id in found}
         for span in group:
             part = msgspec.structs.replace(query, created_from=span.begin, created_to=span.end)
-            page = select_page(part, after=after, limit=query.limit + 1)
-            column = BOUNDED[query.sort]
-            rows = connection.execute(
-                page.with_only_columns(completions.c.id, completions.c.created_at, column)
-            )
-            found += [(_place_of(value, at, is_rising), id) for id, at, value in rows]
+            page = select_page(part, after=after, limit=query.limit + 1, is_led=is_led)
+            some = _read_places(connection, page, query=query, last=last)
+            found += [each for each in some if each[1] not in again]
         # Stable: those of the same microsecond are of one hour, and in order already.
         found.sort(key=lambda item: item[0])
         del found[query.limit + 1 :]
     return [id for _, id in found]
 
 
+def _read_places(
+    connection: Connection,
+    page: Select[Any],
+    *,
+    query: Query,
+    last: _SortedPlace | None,
+) -> Iterator[tuple[_SortedPlace, Any]]:
+    """The places of a page in a sorted list, and the ids. Only those before the `last` matter."""
+    column, is_rising = BOUNDED[query.sort], query.order == "asc"
+    if last is not None and not last[0]:
+        # Most of an hour is further back.
+        page = page.where(column <= last[1] if is_rising else column >= -last[1])
+    columns = page.with_only_columns(completions.c.id, completions.c.created_at, column)
+    for id, at, value in connection.execute(columns):
+        yield _place_of(value, at, is_rising), id
+
+
+def _has_often(connection: Connection, query: Query, span: ZoneSpan) -> bool:
+    """Whether all tags and the like that a query requires are frequent in a span."""
+    part = msgspec.structs.replace(query, created_from=span.begin, created_to=span.end)
+    frequent = 1 + (connection.scalar(_COUNT_SPAN, _name_span(query, span)) or 0) // FREQUENT
+    counts = count_sources(part, limit=frequent)
+    return all((connection.scalar(count) or 0) == frequent for count in counts)
+
+
+def _name_span(query: Query, span: ZoneSpan) -> dict[str, Any]:
+    return {"organization": query.organization_id, "begin": span.begin, "end": span.end}
+
+
 def _steps(known: Sequence[ZoneSpan]) -> range:
     return range(0, len(known), SEARCHED_AT_ONCE)
 
 
-def _place_of(value: float | None, at: int, is_rising: bool) -> tuple[bool, float, int]:
+def _place_of(value: float | None, at: int, is_rising: bool) -> _SortedPlace:
     """Where a value stands in a sorted list: unknown ones come last."""
     if value is None:
         return True, 0.0, at if is_rising else -at
     return (False, value, at) if is_rising else (False, -value, -at)
 
 
-def _best_place(span: ZoneSpan, query: Query) -> tuple[bool, float, int]:
+def _best_place(span: ZoneSpan, query: Query) -> _SortedPlace:
     """The first place that a completion of an hour can have."""
     assert span.zone is not None, "only called for known hours"
     bounds = span.zone.bounds[query.sort]
@@ -486,3 +543,10 @@ def _list_own_ids(id: str) -> list[Any]:
 
 
 _SELECT_PLACE = select(*PLACE)
+
+
+_COUNT_SPAN = select(func.count()).where(
+    completions.c.organization_id == bindparam("organization", type_=AnyText),
+    completions.c.created_at >= bindparam("begin"),
+    completions.c.created_at < bindparam("end"),
+)

@@ -169,27 +169,31 @@ class Place(NamedTuple):
     """The sorted value, if it is not the time."""
 
 
-def select_page(query: Query, *, after: Place | None, limit: int) -> Select[tuple[Any, ...]]:
-    """The statement for a page. It reads from the narrowest index that the query allows.
+def select_page(
+    query: Query, *, after: Place | None, limit: int, is_led: bool = True
+) -> Select[tuple[Any, ...]]:
+    """The statement for a page. It reads from the narrowest index that the query allows. If it is
+    not to be led by a tag and the like, it reads the index by time.
 
     If the query has words, these are all rows that may match.
     """
     query = narrow(query)
     sources = _list_sources(query)
-    lead = sources[0] if sources else None
+    lead = sources[0] if sources and is_led else None
     created_at = completions.c.created_at if lead is None else lead.c.created_at
     id = completions.c.id if lead is None else lead.c.completion_id
 
     statement = SELECT if query.payloads or query.has_words else SELECT_HEADS
     for source in sources:
-        statement = statement.join(
-            source,
-            and_(
-                source.c.organization_id == completions.c.organization_id,
-                source.c.completion_id == completions.c.id,
-                source.c.created_at == completions.c.created_at,
-            ),
+        same = and_(
+            source.c.organization_id == completions.c.organization_id,
+            source.c.completion_id == completions.c.id,
+            source.c.created_at == completions.c.created_at,
         )
+        if is_led:
+            statement = statement.join(source, same)
+        else:
+            statement = statement.where(select(source.c.completion_id).where(same).exists())
     statement = statement.where(
         completions.c.organization_id == query.organization_id, *_conditions(query)
     )
@@ -214,16 +218,23 @@ def count_led(query: Query, *, limit: int) -> Select[Any] | None:
     """Counts what a query has to read from the index of a tag, of metadata, a rule or a prompt,
     up to a limit. None if it reads the index by time.
     """
+    return next(iter(count_sources(query, limit=limit)), None)
+
+
+def count_sources(query: Query, *, limit: int) -> list[Select[Any]]:
+    """Counts what has each of the tags, pairs of metadata, rules and prompts that a query requires,
+    up to a limit. It is led by the first of them.
+    """
     query = narrow(query)
-    lead = next(iter(_list_sources(query)), None)
-    if lead is None:
-        return None
-    led = select(lead.c.completion_id)
-    if query.created_from is not None:
-        led = led.where(lead.c.created_at >= query.created_from)
-    if query.created_to is not None:
-        led = led.where(lead.c.created_at < query.created_to)
-    return select(func.count()).select_from(led.limit(limit).subquery())
+    counts = []
+    for source in _list_sources(query):
+        led = select(source.c.completion_id)
+        if query.created_from is not None:
+            led = led.where(source.c.created_at >= query.created_from)
+        if query.created_to is not None:
+            led = led.where(source.c.created_at < query.created_to)
+        counts.append(select(func.count()).select_from(led.limit(limit).subquery()))
+    return counts
 
 
 def names_few(query: Query) -> bool:

@@ -24,10 +24,10 @@ from briggs.types.completions import current_time_us
 from briggs.types.filters import AllOf, AnyOf, Comparison, Filter, Operator, Value
 
 HOUR_US = 3_600_000_000
-LEARNT_WITHIN_S = 0.5
-"""How long one list may take to learn hours. The next one goes on."""
+LEARNT_WITHIN_S = 0.1
+"""How long one list may take to learn hours. The next one goes on, and so do idle moments."""
 
-LEARNT_AT_ONCE = 24
+LEARNT_AT_ONCE = 4
 APART_MAX = 7 * 24
 """How many hours may be between what is known and an older range for both to be learnt."""
 
@@ -177,18 +177,23 @@ class Zones:
         organization_id: str,
         begin: int,
         end: int | None,
-    ) -> None:
-        """Learn the hours of a range, the newest first, as far as there is time."""
+    ) -> bool:
+        """Learn the hours of a range, the newest first, as far as there is time. Returns whether
+        there was time for all that can be learnt.
+        """
         if not self._learning.acquire(blocking=False):
-            return
+            return False
         try:
             until = time.monotonic() + LEARNT_WITHIN_S
             for hours in self._list_unknown(connection, organization_id, begin, end or _END):
-                if time.monotonic() > until or self._count() > HOURS_MAX:
-                    return
+                if self._count() > HOURS_MAX:
+                    return True
+                if time.monotonic() > until:
+                    return False
                 self._learn(connection, organization_id, hours, snapshot=snapshot)
         finally:
             self._learning.release()
+        return True
 
     def list_spans(
         self, *, organization_id: str, begin: int, end: int | None, filter: Filter | None
