@@ -3,9 +3,9 @@
     uv run python -m bench.tables --folder DIR [--write]
 
 DIR has records that `bench.store --folder DIR` has made, such as `sqlite-1000000`. Each is served
-as it is, and Briggs brings it to its own version. Those in PostgreSQL need their server. The index of
-words is measured over a new record of 100,000 completions, because those of DIR share their texts.
-What stands between `<!-- bench -->` is measured by `bench.bench`.
+as it is, and Briggs brings it to its own version. Those in PostgreSQL need their server. The index
+of words is measured over a new record of 100,000 completions, because those of DIR share their
+texts. What stands between `<!-- bench -->` is measured by `bench.bench`.
 """
 
 from __future__ import annotations
