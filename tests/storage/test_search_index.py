@@ -407,6 +407,26 @@ async def test_a_damaged_segment_rules_out_nothing(
     await compare(store, recorded)
 
 
+async def test_words_that_are_nowhere_are_not_sent(
+    filled: tuple[Store, list[Completion]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database elsewhere says which segments cannot have a text. The others are read here."""
+    store, _ = filled
+    read: list[object] = []
+    find = search._Search._find_in_segment
+
+    def find_and_note(self: Any, span: Any) -> Any:
+        read.append(span)
+        return find(self, span)
+
+    monkeypatch.setattr(search._Search, "_find_in_segment", find_and_note)
+    is_here = not store._database.rules_out_segments
+    for word, is_read in (("quixotically", is_here), ("refund", True)):
+        words = parse_completion_filter(f"'{word}'")
+        page = await store.completions.list(Query(organization_id=OURS, filter=words, limit=100))
+        assert (bool(page.completions), bool(read)) == (word == "refund", is_read)
+
+
 async def test_progress_and_rebuild(
     open_store: OpenStore, open_raw: Callable[[], Database]
 ) -> None:

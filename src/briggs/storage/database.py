@@ -164,6 +164,9 @@ class Database(Protocol):
     commits_quickly: bool
     """Whether a commit takes microseconds, so that the event loop can wait for it."""
 
+    rules_out_segments: bool
+    """Whether it looks through the words of segments more quickly than it sends them here."""
+
     batch_bytes_max: int
     """How much one transaction should write at most."""
 

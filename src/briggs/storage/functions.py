@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Integer, Select, Table
+from sqlalchemy import Boolean, Integer, Select, Table
 from sqlalchemy.sql.functions import FunctionElement
 
 from briggs.storage.types import KeyText
@@ -19,6 +19,14 @@ def by_key(statement: Select[Any], table: Table) -> Select[Any]:
     one in an index that has the columns.
     """
     return statement.with_hint(table, BY_KEY, dialect_name="sqlite")
+
+
+class contains(FunctionElement[bool]):  # noqa: N801
+    """Whether bytes contain other bytes."""
+
+    inherit_cache = True
+    name = "contains"
+    type = Boolean()
 
 
 class index_key(FunctionElement[str]):  # noqa: N801

@@ -184,16 +184,18 @@ def select_page(
     id = completions.c.id if lead is None else lead.c.completion_id
 
     statement = SELECT if query.payloads or query.has_words else SELECT_HEADS
-    for source in sources:
-        same = and_(
+    if lead is not None:
+        # Not by the time too: PostgreSQL would expect hardly any rows, and sort them all.
+        same = lead.c.organization_id == completions.c.organization_id
+        statement = statement.join(lead, and_(same, lead.c.completion_id == completions.c.id))
+    for source in sources if lead is None else sources[1:]:
+        found = select(source.c.completion_id).where(
             source.c.organization_id == completions.c.organization_id,
             source.c.completion_id == completions.c.id,
             source.c.created_at == completions.c.created_at,
         )
-        if is_led:
-            statement = statement.join(source, same)
-        else:
-            statement = statement.where(select(source.c.completion_id).where(same).exists())
+        # PostgreSQL would make it a join, for which it expects hardly any rows again.
+        statement = statement.where(found.offset(0).exists())
     statement = statement.where(
         completions.c.organization_id == query.organization_id, *_conditions(query)
     )

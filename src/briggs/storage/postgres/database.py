@@ -73,6 +73,7 @@ class PostgresDatabase:
         self.partitions: Partitions | None = PostgresPartitions()
         # The event loop must not wait for the network.
         self.commits_quickly = False
+        self.rules_out_segments = True
         self.batch_bytes_max = BATCH_BYTES_MAX
         self.name, url = read_address(address, password=password)
         self._url = url

@@ -8,6 +8,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from briggs.storage.functions import (
+    contains,
     index_key,
     json_elements,
     json_length,
@@ -15,6 +16,12 @@ from briggs.storage.functions import (
     json_number,
 )
 from briggs.storage.postgres.values import KEY_BEGIN_CHARACTERS, KEY_BYTES_MAX, KEY_MARK
+
+
+@compiles(contains, "postgresql")
+def compile_contains(element: contains, compiler: SQLCompiler, **options: Any) -> str:
+    whole, part = (compiler.process(each, **options) for each in element.clauses)
+    return f"(position({part} IN {whole}) > 0)"
 
 
 @compiles(index_key, "postgresql")

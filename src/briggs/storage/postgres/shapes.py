@@ -17,6 +17,9 @@ from briggs.storage.postgres.values import KEY_BYTES_MAX
 from briggs.storage.tables import completions
 from briggs.storage.types import AnyText, Json, KeyText
 
+UNCOMPRESSED = {"search_segments": ("words",)}
+"""What every search reads, so that expanding it would take most of the time."""
+
 
 def reshape(connection: Connection, table: Table, *, forgotten: Collection[str]) -> None:
     """Create the table, or give it the columns and indexes that it has today.
@@ -51,6 +54,10 @@ def _create(connection: Connection, wanted: Table) -> None:
         partitions.split(connection, wanted)
     else:
         wanted.create(connection)
+    for name in UNCOMPRESSED.get(wanted.name, ()):
+        connection.execute(
+            text(f"ALTER TABLE {wanted.name} ALTER COLUMN {name} SET STORAGE EXTERNAL")
+        )
 
 
 def _is_in_parts(table: Table) -> bool:

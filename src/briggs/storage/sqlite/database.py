@@ -62,6 +62,7 @@ class SqliteDatabase:
         self.zones = Zones(version=-1 if is_shared else None)
         # `strict` and `relaxed` commit to the operating system's memory.
         self.commits_quickly = durability != "fsync"
+        self.rules_out_segments = False
         self.batch_bytes_max = log_bytes_max // 8
         self._log_bytes_max = log_bytes_max
         self._is_patient = True

@@ -8,12 +8,19 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from briggs.storage.functions import (
+    contains,
     index_key,
     json_elements,
     json_length,
     json_members,
     json_number,
 )
+
+
+@compiles(contains, "sqlite")
+def compile_contains(element: contains, compiler: SQLCompiler, **options: Any) -> str:
+    whole, part = (compiler.process(each, **options) for each in element.clauses)
+    return f"(instr({whole}, {part}) > 0)"
 
 
 @compiles(index_key, "sqlite")

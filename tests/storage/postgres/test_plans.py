@@ -1,0 +1,77 @@
+"""How PostgreSQL reads large tables: it must not expect few rows where there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, text
+
+from briggs.storage import Query, Store
+from briggs.storage.tables import completions, search_segments
+from briggs.types.completion_filters import parse_completion_filter
+from tests.storage.conftest import read_rows
+from tests.storage.records import finished
+
+ROWS = 5_000
+
+
+def multiply(connection: Connection) -> None:
+    """Make many completions of the one that is there, and let PostgreSQL look at them."""
+    names = [f'"{each.name}"' for each in completions.columns]
+    changed = {'"id"': "'c-' || to_char(n, 'FM00000')", '"created_at"': "created_at + n"}
+    values = ", ".join(changed.get(each, each) for each in names)
+    numbers = f"generate_series(1, {ROWS}) AS n"
+    for sql in (
+        f"INSERT INTO completions ({', '.join(names)}) SELECT {values} FROM completions, {numbers}",
+        "INSERT INTO completion_tags (organization_id, tag, created_at, completion_id) "
+        "SELECT organization_id, tag, created_at + n, 'c-' || to_char(n, 'FM00000') "
+        f"FROM completion_tags, {numbers}",
+        "ANALYZE completions",
+        "ANALYZE completion_tags",
+    ):
+        connection.execute(text(sql))
+
+
+def count_read(plan: dict[str, Any]) -> Iterator[int]:
+    """How many rows each part of a plan has read from a table."""
+    if "Relation Name" in plan:
+        yield (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    for part in plan.get("Plans", ()):
+        yield from count_read(part)
+
+
+@pytest.mark.parametrize("filter", ["tag = t", "tag = t and tag = u"])
+async def test_the_newest_of_a_frequent_tag_are_read_in_order(store: Store, filter: str) -> None:
+    """Of thousands that have a tag, or two, hardly more are read than the page has."""
+    await store.settle(finished(tags=["t", "u"]))
+    await store.act(multiply)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_1: Any, _2: Any, statement: str, parameters: Any, *_3: Any) -> None:
+        if "completion_tags" in statement:
+            asked.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    query = Query(organization_id="default", filter=parse_completion_filter(filter), limit=5)
+    page = await store.completions.list(query)
+    event.remove(Engine, "before_cursor_execute", note)
+    assert [each.id for each in page.completions] == [f"c-0{ROWS - n}" for n in range(5)]
+    [(statement, parameters)] = asked
+
+    def explain(connection: Connection) -> Any:
+        sql = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
+        return connection.exec_driver_sql(sql, parameters).scalar()
+
+    [plan] = await store.read(explain)
+    assert sum(count_read(plan["Plan"])) < 50
+
+
+async def test_words_are_stored_as_they_are(store: Store) -> None:
+    """Every search looks through them. Expanding them first would take most of its time."""
+    stored = text(
+        "SELECT attname::text FROM pg_attribute "
+        f"WHERE attrelid = '{search_segments.name}'::regclass AND attstorage = 'e'"
+    )
+    assert read_rows(store, stored) == [("words",)]
