@@ -45,6 +45,7 @@ FILTERS = (
     "rules = left and provider != a",
     "caller = left",
     "perplexity > 3 or perplexity <= 0",
+    "perplexity != -1",
     "perplexity = none and tokens != none",
     "retries != 0 or http_status != 200",
     "metadata.k = none and not metadata.k = v",

@@ -430,7 +430,8 @@ def _as_p_mean(perplexity: Comparison) -> Comparison:
     turned = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
     operator = cast(Operator, turned.get(perplexity.operator, perplexity.operator))
     if number <= 0:
-        operator, number = ">=", -math.inf
+        # No perplexity is equal, so that only an inequality holds of all, known or not.
+        operator, number = ("!=", math.inf) if operator == "!=" else (">=", -math.inf)
     else:
         number = 1 / number
     return Comparison("p_mean", operator, Value(text="", number=number))
