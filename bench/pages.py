@@ -113,6 +113,10 @@ class Browser:
         assert token, "the page has a form"
         self.open("/sign-in", urllib.parse.urlencode({"csrf": token[1], "key": key}))
 
+    def close(self) -> None:
+        """Close the connection. The next page opens another."""
+        self._connection.close()
+
     def open(self, path: str, form: str | None = None, *, compressed: bool = False) -> bytes:
         """The body of a page, as it is sent."""
         headers = dict(self._headers)

@@ -42,6 +42,8 @@ TASK_ID = "01980000-0000-7000-8000-000000000001"
 GRADED = 500
 """One completion in this many is graded."""
 
+GRADED_AT_ONCE = 100
+
 TAGS = {"support": 0.5, "json": 0.2, "nightly": 0.1, "graded": 0.02, "refund": 0.001}
 FAILURES = ("upstream_timeout", "rate_limit_exceeded", "context_length_exceeded")
 
@@ -101,9 +103,13 @@ async def make_record(
     while some := list(islice(left, ROWS_AT_ONCE)):
         await store.act(lambda connection, some=some: _insert(connection, some, words))  # type: ignore[misc]
         graded += [each.id for each, _ in some if "graded" in each.tags and each.response]
-    for id in graded[: rows // GRADED]:
-        given = [_grade(id, task, reviewer, rng) for reviewer in ("ada", "blaise")]
-        await asyncio.gather(*(store.feedback.create(each, task=task) for each in given))
+    given = (
+        _grade(id, task, reviewer, rng)
+        for id in graded[: rows // GRADED]
+        for reviewer in ("ada", "blaise")
+    )
+    while answers := list(islice(given, GRADED_AT_ONCE)):
+        await asyncio.gather(*(store.feedback.create(each, task=task) for each in answers))
     await store.close()
     if address is not None:
         (folder / "briggs.toml").write_text(f"store = {json.dumps(address)}\n")
