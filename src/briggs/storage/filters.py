@@ -95,7 +95,7 @@ class Translator:
             return read(name, condition)
         if condition.field in _NUMBERS:
             found = _compare_number(_NUMBERS[condition.field], condition)
-            return and_(IS_TRIED_AGAIN, found) if _asks_for_retries(condition) else found
+            return and_(*_IS_RETRIED, found) if _asks_for_retries(condition) else found
         if condition.field == "perplexity":
             return _compare_perplexity(condition)
         if condition.field == "created":
@@ -333,6 +333,9 @@ def _compare_time(condition: Comparison) -> Condition:
     return and_(created >= begin, created < end)
 
 
+_ATTEMPTS_MAX = 1_000_000
+# PostgreSQL takes a range for rarer than one bound, so that it reads the few that the index has.
+_IS_RETRIED = (IS_TRIED_AGAIN, json_length(_COLUMNS.attempts) < _ATTEMPTS_MAX)
 _ABOUT = tables.feedback_completions.c
 _IS_ABOUT_IT = (
     _ABOUT.organization_id == _COLUMNS.organization_id,
