@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Integer, Select, Table
+from sqlalchemy import BigInteger, Boolean, Integer, Select, Table
 from sqlalchemy.sql.functions import FunctionElement
 
 from briggs.storage.types import KeyText
@@ -27,6 +27,18 @@ class contains(FunctionElement[bool]):  # noqa: N801
     inherit_cache = True
     name = "contains"
     type = Boolean()
+
+
+class in_no_index(FunctionElement[int]):  # noqa: N801
+    """The same integer, by whose order no index is read.
+
+    Only PostgreSQL has to be told. It may go through an index in order until it has a page,
+    although what is asked for is rare.
+    """
+
+    inherit_cache = True
+    name = "in_no_index"
+    type = BigInteger()
 
 
 class index_key(FunctionElement[str]):  # noqa: N801

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from briggs.storage.filters import Translator, check_tasks, is_rare, list_prompt_conditions
-from briggs.storage.functions import by_key, json_elements
+from briggs.storage.functions import by_key, in_no_index, json_elements
 from briggs.storage.records import SELECT, SELECT_HEADS
 from briggs.storage.tables import (
     IS_STARTED,
@@ -206,8 +206,10 @@ def select_page(
     if query.filter is not None:
         translator = Translator(organization_id=query.organization_id, by_grades=query.by_grades)
         statement = statement.where(translator.translate(query.filter))
-    page = _order(statement, query, created_at, id, after=after).limit(limit)
-    return by_key(page, completions) if query.by_grades and lead is None else page
+    looks_at_grades = query.by_grades and lead is None
+    place: ColumnElement[Any] = in_no_index(created_at) if looks_at_grades else created_at
+    page = _order(statement, query, place, id, after=after).limit(limit)
+    return by_key(page, completions) if looks_at_grades else page
 
 
 def read_chosen(page: Select[tuple[Any, ...]], *, query: Query) -> Select[tuple[Any, ...]]:

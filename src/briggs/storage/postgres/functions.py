@@ -9,6 +9,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from briggs.storage.functions import (
     contains,
+    in_no_index,
     index_key,
     json_elements,
     json_length,
@@ -22,6 +23,11 @@ from briggs.storage.postgres.values import KEY_BEGIN_CHARACTERS, KEY_BYTES_MAX, 
 def compile_contains(element: contains, compiler: SQLCompiler, **options: Any) -> str:
     whole, part = (compiler.process(each, **options) for each in element.clauses)
     return f"(position({part} IN {whole}) > 0)"
+
+
+@compiles(in_no_index, "postgresql")
+def compile_in_no_index(element: in_no_index, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.clause_expr.element, **options)} + 0)"
 
 
 @compiles(index_key, "postgresql")

@@ -9,6 +9,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from briggs.storage.functions import (
     contains,
+    in_no_index,
     index_key,
     json_elements,
     json_length,
@@ -21,6 +22,11 @@ from briggs.storage.functions import (
 def compile_contains(element: contains, compiler: SQLCompiler, **options: Any) -> str:
     whole, part = (compiler.process(each, **options) for each in element.clauses)
     return f"(instr({whole}, {part}) > 0)"
+
+
+@compiles(in_no_index, "sqlite")
+def compile_in_no_index(element: in_no_index, compiler: SQLCompiler, **options: Any) -> str:
+    return str(compiler.process(element.clause_expr.element, **options))
 
 
 @compiles(index_key, "sqlite")
