@@ -53,6 +53,7 @@ TARGET_ROWS = 1_000_000
 ORDERS = ("oldest", "newest", "low_logprob", "random")
 TASK = "/api/v1/feedback_task"
 TABLES_SHOWN = 8
+ALL = "all"
 
 FILTERS = (
     "status = failed",
@@ -242,7 +243,9 @@ class Measured(NamedTuple):
     first_ms: float
     """How long the server took for its first list, from when it answered anything."""
     sizes: dict[str, int]
-    """The bytes of each table with its indexes, the largest first."""
+    """The bytes of each table with its indexes, the largest first. Of a large SQLite file, only
+    those of all: the others would take minutes.
+    """
 
 
 def measure(record: Path, *, rounds: int, only: str) -> Measured:
@@ -279,7 +282,7 @@ def measure(record: Path, *, rounds: int, only: str) -> Measured:
 
 
 def measure_sizes(record: Path) -> dict[str, int]:
-    """The bytes of each table with its indexes, the largest first."""
+    """The bytes of each table with its indexes, the largest first, and of all."""
     address = read_address(record)
     if address is not None:
         with psycopg.connect(address) as database:
@@ -287,13 +290,16 @@ def measure_sizes(record: Path) -> dict[str, int]:
                 "SELECT relname, pg_total_relation_size(oid) FROM pg_class "
                 "WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 2 DESC"
             ).fetchall()
-        return dict(found)
-    with sqlite3.connect(f"file:{record / 'briggs.db'}?mode=ro", uri=True) as connection:
-        rows = connection.execute(
+        return {**dict(found), ALL: sum(size for _, size in found)}
+    path = record / "briggs.db"
+    if count_rows(record) > TARGET_ROWS:
+        return {ALL: path.stat().st_size}
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        found = connection.execute(
             "SELECT tbl_name, sum(pgsize) FROM dbstat JOIN sqlite_schema USING (name) "
-            "WHERE aggregate GROUP BY 1 ORDER BY 2 DESC"
+            "WHERE aggregate = TRUE GROUP BY 1 ORDER BY 2 DESC"
         ).fetchall()
-    return dict(rows)
+    return {**dict(found), ALL: path.stat().st_size}
 
 
 def write_tables(measured: Sequence[Measured], *, load: float) -> str:
@@ -324,11 +330,12 @@ def write_tables(measured: Sequence[Measured], *, load: float) -> str:
     lines += ["", f"| | {' | '.join(counts)} |", f"|{'---|' * (len(counts) + 1)}"]
     first_lists = " | ".join(f"{each.first_ms:,.0f}" for each in measured)
     lines.append(f"| first list after a start, `provider = nobody`, ms | {first_lists} |")
-    for table in list(last.sizes)[:TABLES_SHOWN]:
-        sizes = " | ".join(f"{each.sizes.get(table, 0) / each.rows:,.0f}" for each in measured)
-        lines.append(f"| bytes a completion: `{table}`, with its indexes | {sizes} |")
-    sums = " | ".join(f"{sum(each.sizes.values()) / each.rows:,.0f}" for each in measured)
-    lines.append(f"| bytes a completion: all | {sums} |")
+    for table in [*list(first.sizes)[:TABLES_SHOWN], ALL]:
+        sizes = [
+            each.sizes[table] / each.rows if table in each.sizes else None for each in measured
+        ]
+        cells = ["" if each is None else f"{each:,.0f}" for each in sizes]
+        lines.append(f"| bytes a completion: {table} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
