@@ -1,4 +1,4 @@
-"""Differences of means, against a published example."""
+"""Differences of means and of shares, against published examples."""
 
 from __future__ import annotations
 
@@ -22,10 +22,28 @@ def test_students_sleep() -> None:
 
 
 def test_few_values() -> None:
-    """One value has no spread, none has no mean, and equal values differ for sure."""
+    """One value has no spread, none has no mean, and a few that are all alike may be chance."""
     assert compare_means([], [1.0]) is None
     found = compare_means([1.0], [2.0, 3.0])
     assert found is not None and (found.difference, found.interval) == (1.5, None)
-    same = compare_means([1.0, 1.0], [2.0, 2.0])
+    for count, is_sure in ((2, False), (3, False), (4, True)):
+        alike = compare_means([1.0] * count, [2.0] * count)
+        assert alike is not None and (alike.interval is not None) == is_sure
+    same = compare_means([1.0, 1.0], [1.0, 1.0])
     assert same is not None and same.interval is not None
-    assert (same.interval.low, same.interval.high) == (1.0, 1.0)
+    assert (same.interval.low, same.interval.high) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "low", "high"),
+    [((56, 70), (48, 80), 0.0524, 0.3339), ((5, 56), (0, 29), -0.0381, 0.1926)],
+)
+def test_newcombes_examples(
+    first: tuple[int, int], second: tuple[int, int], low: float, high: float
+) -> None:
+    """Examples (a) and (d) of Newcombe (1998), of 95 %."""
+    now, before = ([True] * yes + [False] * (of - yes) for yes, of in (first, second))
+    found = compare_means(before, now, is_share=True)
+    assert found is not None and found.interval is not None
+    assert found.interval.low == pytest.approx(low, abs=5e-5)
+    assert found.interval.high == pytest.approx(high, abs=5e-5)

@@ -106,8 +106,8 @@ def wait(client: Client, filter: str, count: int) -> None:
 
 def test_versions(server: RunningServer, client: Client) -> None:
     """A near text becomes the next version and says so; versions are compared, and merged."""
-    schema = {"type": "object", "properties": {"stars": {"type": "integer"}}}
-    task = client.feedback_tasks.create("quality", schema)
+    fields = {"stars": {"type": "integer"}, "ok": {"type": "boolean"}}
+    task = client.feedback_tasks.create("quality", {"type": "object", "properties": fields})
     ids = [record(client, CLERK.replace("{1}", f"firm {n}"), 20 + n % 3) for n in range(8)]
     record(client, OTHER, 3)
     [found, _] = client.prompts.list().data
@@ -115,8 +115,8 @@ def test_versions(server: RunningServer, client: Client) -> None:
     wait(client, "prompt = support", 8)
     late = [record(client, POLITE.format(f"firm {n}"), 40 + n % 3) for n in range(8)]
     for number, id in enumerate(ids + late):
-        stars = {"stars": 2 + number % 2 + 2 * (id in late)}
-        client.feedback.create(task.id, stars, completion_ids=[id])
+        grade = {"stars": 2 + number % 2 + 2 * (id in late), "ok": id in late}
+        client.feedback.create(task.id, grade, completion_ids=[id])
     # Naming something looks again at once; otherwise it is looked at every five seconds.
     client.prompts.name("sums", template=OTHER)
     wait(client, "prompt = 'support@2'", 8)
@@ -132,6 +132,11 @@ def test_versions(server: RunningServer, client: Client) -> None:
     assert differences["completion_tokens"].is_clear
     assert differences["quality.stars"].difference == pytest.approx(2)
     assert not differences["prompt_tokens"].is_clear
+    # Eight of eight do not mean that it is always so.
+    share, ends = compared.versions[1].figures["quality.ok"], differences["quality.ok"].interval
+    assert share.mean == 1 and share.interval is not None
+    assert 0.5 < share.interval.low < 0.7 and share.interval.high == 1
+    assert ends is not None and 0 < ends.low < 0.7 and ends.high == 1
     shown = run("prompts", "compare", "support", "--pretty", server=server).output
     assert "out: 2 against 1: 20 more (" in shown and "support@2" in shown
     listed = run("prompts", "named", "--pretty", server=server).output

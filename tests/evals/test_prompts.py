@@ -80,7 +80,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def test_prompts_on_record(server: RunningServer) -> None:
     """Calls are counted by prompt, with their lengths and the grades that people gave."""
     with Client(server.url, server.api_key) as client:
-        schema = {"type": "object", "properties": {"stars": {"type": "integer"}}}
+        schema = {
+            "type": "object",
+            "properties": {"stars": {"type": "integer"}, "ok": {"type": "boolean"}},
+        }
         task = client.feedback_tasks.create("quality", schema)
         for number, (system, stars) in enumerate(
             [(SUPPORT.format("Acme", f"number {n}"), 4 + n % 2) for n in range(6)]
@@ -91,7 +94,7 @@ def test_prompts_on_record(server: RunningServer) -> None:
             made = client.completions.create(
                 {"model": "m", "messages": messages}, create_response(), tags=["prompted"]
             )
-            client.feedback.create(task.id, {"stars": stars}, completion_ids=[made.id])
+            client.feedback.create(task.id, {"stars": stars, "ok": True}, completion_ids=[made.id])
         own = {"model": "m", "messages": [{"role": "system", "content": "Grade it."}]}
         client.completions.create(own, create_response(), tags=["prompted", "judge"])
         found = client.prompts.list(filter="tag = prompted")
@@ -104,6 +107,9 @@ def test_prompts_on_record(server: RunningServer) -> None:
         assert support.grades["quality"]["stars"].mean == 4.5
         assert support.grades["quality"]["stars"].interval is not None
         assert sums.grades["quality"]["stars"].mean == 1.5
+        always = support.grades["quality"]["ok"]
+        assert always.mean == 1 and always.interval is not None
+        assert 0.4 < always.interval.low < 0.7 and always.interval.high == 1
         assert len(support.completion_ids) == 5
         for wrong in ({"limit": 5_001}, {"limit": 0}, {"filter": "tagg = x"}):
             with pytest.raises(Refused):

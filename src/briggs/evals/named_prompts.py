@@ -14,7 +14,7 @@ from briggs.estimates.prediction import estimate_mean
 from briggs.evals.datasets import check_name
 from briggs.evals.prompt_sorting import LOOKED_BACK_MAX
 from briggs.evals.prompt_versions import find_nearest, read_template, unite
-from briggs.evals.prompts import read_grades, read_system, write_template
+from briggs.evals.prompts import are_shares, read_grades, read_system, write_template
 from briggs.storage import FeedbackQuery, Query, Store
 from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest, NotFound
@@ -173,6 +173,8 @@ class _Calls:
 
     def __init__(self) -> None:
         self.values: dict[str, list[float]] = defaultdict(list)
+        self.shares: set[str] = set()
+        """The figures that are yes or no."""
         self._times: list[int] = []
         self._models: Counter[str] = Counter()
 
@@ -186,13 +188,18 @@ class _Calls:
             if (value := getattr(completion, name)) is not None:
                 self.values[name].append(value)
         for (task, field), given in grades.items():
-            self.values[f"{task}.{field}"].append(sum(given) / len(given))
+            name = f"{task}.{field}"
+            if not are_shares(given):
+                self.shares.discard(name)
+            elif name not in self.values:
+                self.shares.add(name)
+            self.values[name].append(sum(given) / len(given))
 
     def report(self, version: PromptVersion, *, count: int) -> PromptVersionFigures:
         """What is known of the version."""
         figures: dict[str, PromptFigure] = {}
         for name, values in self.values.items():
-            found = estimate_mean(values)
+            found = estimate_mean(values, is_share=name in self.shares)
             assert found is not None, "there is at least one value"
             figures[name] = PromptFigure(
                 mean=found.mean, interval=found.interval, count=len(values)
@@ -265,7 +272,8 @@ def _compare(
 ) -> list[FigureDifference]:
     found = []
     for name, values in now.values.items():
-        difference = compare_means(before.values.get(name, ()), values)
+        is_share = name in before.shares & now.shares
+        difference = compare_means(before.values.get(name, ()), values, is_share=is_share)
         if difference is not None:
             found.append(
                 FigureDifference(

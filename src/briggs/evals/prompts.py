@@ -213,7 +213,7 @@ class _Template:
         text, variables = write_template(self._tokens)
         grades: dict[str, dict[str, GradeMean]] = defaultdict(dict)
         for (task, field), values in self._grades.items():
-            found = estimate_mean(values)
+            found = estimate_mean(values, is_share=are_shares(values))
             assert found is not None, "there is at least one grade"
             grades[task][field] = GradeMean(
                 mean=found.mean, interval=found.interval, count=len(values)
@@ -250,14 +250,19 @@ def read_system(completion: Completion) -> str:
 
 
 def read_grades(feedback: Sequence[Feedback]) -> dict[tuple[str, str], list[float]]:
-    """The grades of a call that are numbers, by task and field. Yes is 1."""
+    """The grades of a call that are numbers, or yes or no, by task and field."""
     grades: dict[tuple[str, str], list[float]] = defaultdict(list)
     for given in feedback:
         for field, value in given.json_values.items():
-            grade = float(value) if isinstance(value, bool) else number(value)
+            grade = value if isinstance(value, bool) else number(value)
             if grade is not None:
                 grades[given.task_name, field].append(grade)
     return grades
+
+
+def are_shares(grades: Sequence[float]) -> bool:
+    """Whether the mean of these grades is a share: that of yes."""
+    return all(isinstance(each, bool) for each in grades)
 
 
 def split_words(text: str) -> list[str]:
