@@ -31,8 +31,10 @@ LEARNT_AT_ONCE = 4
 APART_MAX = 7 * 24
 """How many hours may be between what is known and an older range for both to be learnt."""
 
-SETTLED_US = 60_000_000
-"""How old an hour must be to be learnt, if other processes write too."""
+SETTLED_US = 600_000_000
+"""How long ago an hour must have ended to be learnt, if other processes write too. Their clocks may
+be slow, and they say only of hours that they take for past ones that they changed them.
+"""
 
 HOURS_MAX = 50_000
 """How many hours are remembered, of all organizations."""
