@@ -40,7 +40,7 @@ def test_every_wire_and_route_is_tried() -> None:
     assert {(one.wire, one.stream) for one in sent} == {
         (wire, stream) for wire in WIRES for stream in (False, True)
     }
-    asked = [create_hostile(1, number, PLACE).path for number in range(2000)]
+    asked = [create_hostile(1, number, PLACE).path for number in range(4000)]
     for route in ROUTES:
         assert route.path.partition("{")[0].rstrip("/").encode() in b" ".join(asked), route.path
     assert {*FACES} <= {*asked}

@@ -18,7 +18,6 @@ from briggs.storage import (
     pages,
     rollups,
     surveys,
-    zones,
 )
 from briggs.storage.database import Database
 from briggs.storage.postgres.database import PostgresDatabase
@@ -87,7 +86,6 @@ def has_time(monkeypatch: pytest.MonkeyPatch) -> None:
         (pages, "SHOWN_WITHIN_S"),
         (rollups, "COUNTED_WITHIN_S"),
         (surveys, "WITHIN_S"),
-        (zones, "LEARNT_WITHIN_S"),
     ):
         monkeypatch.setattr(module, name, 60.0)
 

@@ -55,8 +55,9 @@ FILTERS = (
 
 
 @pytest.fixture(autouse=True)
-def sorts_by_zones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few completions these tests have."""
+def learns_and_sorts_by_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few completions these tests have, and however slow this machine is."""
+    monkeypatch.setattr(zones, "LEARNT_WITHIN_S", 60.0)
     monkeypatch.setattr(pages, "SORTED_AT_ONCE", 0)
     monkeypatch.setattr(pages, "SORTED_AT_ONCE_US", 0)
 
