@@ -71,7 +71,7 @@ SORTED_AT_ONCE = 20_000
 FREQUENT = 16
 """A tag of more than one in so many is looked up for what is read, instead of the reverse."""
 
-GRADED_AT_ONCE = 5_000
+GRADED_AT_ONCE = 50_000
 """If fewer are graded, a list of graded ones begins with them."""
 
 SORTED_AT_ONCE_US = 30 * WINDOW_US
