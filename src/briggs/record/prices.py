@@ -141,14 +141,19 @@ class Prices:
         elif own is None and facts.cost_usd is not None:
             completion.cost_usd, completion.price_source = facts.cost_usd, REPORTED
         elif is_counted:
-            price = own or self._find_listed(completion, tier=tier)
+            price = own or self._find_listed(
+                completion.provider or "",
+                _find_served(completion),
+                tier=tier,
+                at=completion.created_at,
+            )
             if price is not None and not _may_write_for_an_hour(completion, facts):
                 _write_cost(completion, price, facts)
         if is_counted or completion.cost_usd is not None:
             self._add(completion, to=self.estimated if facts.is_estimated else self.spent)
 
-    def find(self, provider: str, model: str) -> Price | None:
-        """The price of a model now, at its vendor's standard tier.
+    def find(self, provider: str, model: str, *, tier: Any = None) -> Price | None:
+        """The price of a model now, at a tier of its vendor, by default the standard one.
 
         This may read the list, which takes up to a second.
         """
@@ -156,10 +161,7 @@ class Prices:
             return own
         if provider == LOCAL:
             return FREE
-        address = self._addresses.get(provider)
-        if address is None:
-            return None
-        return find_listed(address, model, None, current_time_us() // _MINUTE_US)
+        return self._find_listed(provider, model, tier=tier, at=current_time_us())
 
     def estimate(
         self, provider: str, model: str, envelope: Envelope, *, prompt: int, answer: int
@@ -168,18 +170,9 @@ class Prices:
 
         Nothing is taken to come from a cache. It may read the list, as `find` does.
         """
-        price = self._own.get(f"{provider}/{model}")
-        if price is None and provider == LOCAL:
-            price = FREE
+        price = self.find(provider, model, tier=envelope.values.get("service_tier"))
         if price is None:
-            address = self._addresses.get(provider)
-            if address is None:
-                return None
-            tier = envelope.values.get("service_tier")
-            tier = None if tier in _STANDARD else tier
-            price = find_listed(address, model, tier, current_time_us() // _MINUTE_US)
-            if price is None:
-                return None
+            return None
         rates = price.tiers[-1][1]
         if len(price.tiers) > 1:
             rates = next((each for start, each in price.tiers if prompt > start), rates)
@@ -198,14 +191,12 @@ class Prices:
                 return own
         return None
 
-    def _find_listed(self, completion: Completion, *, tier: str | None) -> Price | None:
-        address = self._addresses.get(completion.provider or "")
+    def _find_listed(self, provider: str, model: str, *, tier: Any, at: int) -> Price | None:
+        address = self._addresses.get(provider)
         if address is None:
             return None
         tier = None if tier in _STANDARD else tier
-        return find_listed(
-            address, _find_served(completion), tier, completion.created_at // _MINUTE_US
-        )
+        return find_listed(address, model, tier, at // _MINUTE_US)
 
     def _add(self, completion: Completion, *, to: dict[tuple[str, str], Spent]) -> None:
         series = (completion.provider or "", completion.response_model or completion.model)
