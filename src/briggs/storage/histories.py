@@ -11,18 +11,19 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, LargeBinary, Select, and_, func, select
 
+from briggs.storage.batches import split
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database, database_of
 from briggs.storage.parts import PART_BYTES_MIN, BodyPart, find_parts
 from briggs.storage.pieces import (
     HASH_BYTES,
     HASHES,
+    HASHES_MAX,
     HEAD_BYTES,
     ORGANIZATION,
     Reference,
     first_reference,
     has_references,
-    in_steps,
     list_hashes,
     list_stored,
     select_users,
@@ -249,10 +250,10 @@ def give_back(connection: Connection, uses: Counter[bytes], *, organization_id: 
     while uses:
         count_more(connection, {(organization_id, hash): -count for hash, count in uses.items()})
         dead: dict[bytes, bytes] = {}
-        for some in in_steps(list(uses)):
+        for some in split(list(uses), HASHES_MAX):
             values = {"organization": organization_id, "hashes": some}
             dead |= {row.hash: row.head for row in connection.execute(_SELECT_DEAD, values)}
-        for some in in_steps(list(dead)):
+        for some in split(list(dead), HASHES_MAX):
             connection.execute(_DELETE, {"organization": organization_id, "hashes": some})
         for hash in dead:
             stored_here.discard(hash)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
 )
 
+from briggs.storage.batches import split
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.database import database_of
 from briggs.storage.parts import PARTS_MAX
@@ -195,7 +196,7 @@ def read_chains(
     found: dict[bytes, bytes] = {}
     while hashes:
         read: dict[bytes, bytes] = {}
-        for some in in_steps(sorted(hashes)):
+        for some in split(sorted(hashes), HASHES_MAX):
             values = {"organization": organization_id, "hashes": some}
             for row in connection.execute(_SELECT_CHAINS, values).all():
                 read[row[0]] = row[1]
@@ -214,16 +215,10 @@ def read_stored(
 ) -> dict[bytes, bytes]:
     """What is stored of these pieces. Those that are not there are left out."""
     found: dict[bytes, bytes] = {}
-    for some in in_steps(hashes):
+    for some in split(hashes, HASHES_MAX):
         values = {"organization": organization_id, "hashes": some}
         found |= {row.hash: row.content for row in connection.execute(_SELECT_THESE, values)}
     return found
-
-
-def in_steps(hashes: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """As many hashes at a time as one statement may contain."""
-    for begin in range(0, len(hashes), HASHES_MAX):
-        yield hashes[begin : begin + HASHES_MAX]
 
 
 _PIECES = pieces.c

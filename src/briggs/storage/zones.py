@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 import msgspec
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
+from briggs.storage.batches import split
 from briggs.storage.tables import completions
 from briggs.types.completions import current_time_us
 from briggs.types.filters import AllOf, AnyOf, Comparison, Filter, Operator, Value
@@ -234,10 +235,11 @@ class Zones:
             again = sorted((hour for hour in known.dirty if hour < present), reverse=True)
             newer = range(known.high, present)
             low = known.low
-        yield from _cut(again)
-        yield from _cut(newer)
+        yield from split(again, LEARNT_AT_ONCE)
+        yield from split(newer, LEARNT_AT_ONCE)
         if low - end // HOUR_US <= APART_MAX:
-            yield from _cut(range(low - 1, max(begin, oldest) // HOUR_US - 1, -1))
+            older = range(low - 1, max(begin, oldest) // HOUR_US - 1, -1)
+            yield from split(older, LEARNT_AT_ONCE)
 
     def _learn(
         self,
@@ -271,11 +273,6 @@ class Zones:
 
 
 _END = 2**62
-
-
-def _cut(hours: Sequence[int]) -> Iterable[Sequence[int]]:
-    for place in range(0, len(hours), LEARNT_AT_ONCE):
-        yield hours[place : place + LEARNT_AT_ONCE]
 
 
 def _read_zone(connection: Connection, organization_id: str, hour: int) -> Zone | None:
