@@ -47,10 +47,8 @@ def upstream(gate: Gate, doled: Doled) -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     """Takes the messages of alerts."""
-    receiver = Receiver()
-    yield receiver
-    receiver.shutdown()
-    receiver.server_close()
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="module")

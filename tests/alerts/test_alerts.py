@@ -49,10 +49,8 @@ class MailServer(Sink):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.shutdown()
-    receiver.server_close()
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture

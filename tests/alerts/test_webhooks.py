@@ -40,6 +40,10 @@ class Receiver(HTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/hook?a=b"
 
+    def server_close(self) -> None:
+        self.shutdown()
+        super().server_close()
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Receiver
@@ -60,10 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.shutdown()
-    receiver.server_close()
+    with Receiver() as receiver:
+        yield receiver
 
 
 def test_the_signature_of_the_specification() -> None:

@@ -34,10 +34,8 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.shutdown()
-    receiver.server_close()
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture
