@@ -131,9 +131,7 @@ async def run(
     So many of the records are shown by the commands at the end, which must bear them too.
     """
     began = time.monotonic()
-    # What is nested as deeply as Briggs may send it has to be read here too.
-    sys.setrecursionlimit(max(10_000, sys.getrecursionlimit()))
-    with tempfile.TemporaryDirectory(prefix="briggs-fuzz-") as name:
+    with _deep_stack(), tempfile.TemporaryDirectory(prefix="briggs-fuzz-") as name:
         folder = Path(name)
         async with _open_arena(side, seed, folder) as arena:
             await _warm_up(arena)
@@ -158,6 +156,17 @@ async def run(
         arena.report.problems += _check_records(arena)
     arena.report.duration_s = time.monotonic() - began
     return arena.report
+
+
+@contextlib.contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Make room on the stack to read what is nested as deeply as Briggs may send it."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(10_000, usual))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def read_rss_mb(server: Server) -> int:
