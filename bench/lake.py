@@ -1,5 +1,7 @@
 """Measures how fast completions go to the lake, what room they take, and how fast it answers.
 
+Then they go to a second lake in a file for each hour, and those become one for each day.
+
     uv run python -m bench.lake [--rows 20000] [--days 10] [--folder DIR]
 
 The bodies are those of `bench.store`. CPU is the user and system time of the whole process, and
@@ -21,6 +23,7 @@ from pathlib import Path
 
 from bench.store import cpu_s, create_bodies
 from briggs.lake.archive import Archiver
+from briggs.lake.compaction import Compactor
 from briggs.lake.queries import answer
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse
@@ -41,10 +44,15 @@ QUESTIONS = {
 }
 
 
+def find_begin(days: int) -> int:
+    """The first of the days, in Unix microseconds."""
+    return (current_time_us() // DAY_US - days - 40) * DAY_US
+
+
 async def fill(store: Store, *, rows: int, days: int) -> int:
     """Record completions of some days. Returns how many bytes their bodies have."""
     bodies, size = create_bodies(2_000), 0
-    begin = current_time_us() - (days + 40) * DAY_US
+    begin = find_begin(days)
     for first in range(0, rows, 1_000):
         some = []
         for number in range(first, min(first + 1_000, rows)):
@@ -69,12 +77,50 @@ async def fill(store: Store, *, rows: int, days: int) -> int:
 
 
 def measure(name: str, ask: Callable[[], object]) -> None:
+    print(f"| {name} | {find_median(ask):,.0f} |")
+
+
+def find_median(ask: Callable[[], object]) -> float:
+    """How long an answer takes, in milliseconds."""
     times = []
     for _ in range(ASKED):
         began = time.perf_counter()
         ask()
         times.append((time.perf_counter() - began) * 1_000)
-    print(f"| {name} | {statistics.median(times):,.0f} |")
+    return statistics.median(times)
+
+
+async def measure_compaction(store: Store, folder: Path, *, rows: int, days: int) -> None:
+    hours = folder / "hours"
+    hours.mkdir()
+    warehouse = Warehouse(str(hours), catalog=name_catalog(hours), storage={})
+    archiver = Archiver(warehouse, store, moves=False)
+    for hour in range(1, 24 * days + 1):
+        until_us = find_begin(days) + hour * DAY_US // 24
+        await archiver.archive(organization_id="default", until_us=until_us)
+    print("| | a file an hour | a file a day |\n|---|---|---|")
+    before = measure_lake(warehouse)
+    began, cpu = time.perf_counter(), cpu_s()
+    done = await Compactor(warehouse, store).compact(organization_id="default")
+    wall, cpu = time.perf_counter() - began, cpu_s() - cpu
+    await archiver.sweep(warehouse.open())
+    for (name, small), large in zip(before.items(), measure_lake(warehouse).values(), strict=True):
+        print(f"| {name} | {small:,.0f} | {large:,.0f} |")
+    print(f"\n{done.files} files became {done.written} in {wall:.1f} s, with {cpu:.1f} s of CPU: ")
+    print(f"{cpu / rows * 1e6:,.0f} us a completion\n")
+    warehouse.close()
+
+
+def measure_lake(warehouse: Warehouse) -> dict[str, float]:
+    """What the files of a lake take, and how long it takes to answer from them."""
+    files = warehouse.list_files(warehouse.open())
+    found: dict[str, float] = {
+        "files": len(files),
+        "bytes": sum(each.file_size_in_bytes for each in files),
+    }
+    for name, sql in QUESTIONS.items():
+        found[f"{name}, ms"] = find_median(lambda sql=sql: list(answer(warehouse, sql).rows))  # type: ignore[misc]
+    return found
 
 
 async def run(folder: Path, *, rows: int, days: int) -> None:
@@ -86,6 +132,7 @@ async def run(folder: Path, *, rows: int, days: int) -> None:
     done = await archiver.archive(organization_id="default", until_us=current_time_us())
     wall, cpu = time.perf_counter() - began, cpu_s() - cpu
     assert done.archived == rows
+    await measure_compaction(store, folder, rows=rows, days=days)
     await store.close()
     with sqlite3.connect(folder / "briggs.db") as database:
         database.execute("VACUUM")

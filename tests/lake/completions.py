@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pyarrow.parquet
+from pyiceberg.avro.file import AvroFile
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.typedef import Record
+
+from briggs.lake.archive import Archiver
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse
+from briggs.storage import Query, Store
 from briggs.storage.reading import name_catalog
-from briggs.types.completions import Completion
+from briggs.types.completions import Completion, current_time_us
 from briggs.types.lake import LakeQuery
 from briggs.types.limits import DAY_US
 
@@ -52,3 +60,44 @@ def read_all(warehouse: Warehouse, *, organization_id: str = "default") -> list[
         return []
     query = LakeQuery(organization_id=organization_id)
     return [*list_completions(warehouse, table, query, limit=1_000_000, descending=False)]
+
+
+async def fill(store: Store, *completions: Completion) -> None:
+    """Record completions."""
+    await asyncio.gather(*(store.settle(each) for each in completions))
+
+
+async def archive(archiver: Archiver) -> tuple[int, int]:
+    """Bring all to the lake. Returns how many went there, and how many left the record."""
+    archiver.begin_anew()
+    done = await archiver.archive(organization_id="default", until_us=current_time_us())
+    return done.archived, done.deleted
+
+
+async def list_stored(store: Store) -> list[str]:
+    """The ids of what is on record."""
+    page = await store.completions.list(Query(organization_id="default", limit=1000))
+    return sorted(each.id for each in page.completions)
+
+
+def read_bytes(folder: Path) -> bytes:
+    """Every byte that the lake has, with what is compressed in it as it was before."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            continue
+        found.append(path.read_bytes())
+        if path.suffix == ".parquet":
+            table = pyarrow.parquet.read_table(path)
+            found.append(repr(table.to_pylist()).encode())
+            found.append(repr(pyarrow.parquet.read_metadata(path).to_dict()).encode())
+        elif path.suffix == ".avro":
+            file: AvroFile[Record] = AvroFile(PyArrowFileIO().new_input(str(path)))
+            with file as opened:
+                found += [repr(record).encode() for record in opened]
+    return b"\n".join(found)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Every file of the lake in a data folder."""
+    return sorted((folder / "lake").rglob("*"))

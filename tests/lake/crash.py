@@ -1,4 +1,4 @@
-"""Processes that archive, or delete from the lake, until each kills itself at a step."""
+"""Processes that archive, delete from the lake or compact it, until each kills itself at a step."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from briggs.lake import archive, files, warehouse
+from briggs.lake import archive, compaction, files, warehouse
 from briggs.lake.archive import Archiver
+from briggs.lake.compaction import Compactor
 from briggs.storage import Store
 from briggs.storage import lake as lake_records
-from briggs.types.completions import current_time_us
 from briggs.types.lake import LakeQuery
-from tests.lake.completions import create_all, open_warehouse
+from tests.lake.completions import archive as archive_all
+from tests.lake.completions import create_all, fill, open_warehouse
 
 ARCHIVING = ("written", "committed", "hinted", "half taken out")
 DELETING = ("rewritten", "expired", "swept")
+COMPACTING = ("copied", "replaced", "forgotten", "tidied")
 FORGOTTEN = "user-1"
+FILES_A_DAY = 2
+STEPS = (*ARCHIVING, *DELETING, *COMPACTING)
 
 
 def kill_before(owner: Any, name: str, *, at: int = 0) -> None:
@@ -68,6 +72,14 @@ def patch(step: str) -> None:
             kill_after(warehouse.Warehouse, "expire")
         case "swept":
             kill_after(warehouse.Warehouse, "delete_files")
+        case "copied":
+            kill_after(compaction.Compactor, "_copy")
+        case "replaced":
+            kill_before(warehouse.Warehouse, "_sync_commit")
+        case "forgotten":
+            kill_after(warehouse.Warehouse, "expire")
+        case "tidied":
+            kill_after(warehouse.Warehouse, "delete_files")
         case _:
             raise ValueError(step)
 
@@ -75,19 +87,34 @@ def patch(step: str) -> None:
 async def run(folder: Path, step: str) -> None:
     store = await Store.open(folder)
     await store.lake.begin()
-    await asyncio.gather(*(store.settle(each) for each in create_all()))
-    archiver = Archiver(open_warehouse(folder), store, moves=True)
+    lake = open_warehouse(folder)
+    archiver = Archiver(lake, store, moves=True)
+    if step in COMPACTING:
+        await fill_with_small_files(store, archiver)
+    else:
+        await fill(store, *create_all())
     if step in DELETING:
-        await archiver.archive(organization_id="default", until_us=current_time_us())
+        await archive_all(archiver)
         await store.lake.demand(LakeQuery(organization_id="default", user=FORGOTTEN))
     patch(step)
+    if step in COMPACTING:
+        await Compactor(lake, store).compact(organization_id="default")
+        await archiver.sweep(lake.open())
     await archiver.delete()
-    await archiver.archive(organization_id="default", until_us=current_time_us())
+    await archive_all(archiver)
+
+
+async def fill_with_small_files(store: Store, archiver: Archiver) -> None:
+    """Bring everything to the lake in several files for each day."""
+    every = create_all()
+    for number in range(FILES_A_DAY):
+        await fill(store, *every[number::FILES_A_DAY])
+        await archive_all(archiver)
 
 
 def main(folder: Path) -> None:
     """Run a process for each step. They have in common that everything is imported."""
-    for step in (*ARCHIVING, *DELETING):
+    for step in STEPS:
         child = os.fork()
         if child == 0:
             asyncio.run(run(folder / step, step))

@@ -4,79 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import pyarrow.parquet
 import pytest
-from pyiceberg.avro.file import AvroFile
-from pyiceberg.io.pyarrow import PyArrowFileIO
-from pyiceberg.typedef import Record
 
 from briggs.lake.archive import Archiver
+from briggs.lake.compaction import Compactor
 from briggs.lake.warehouse import Warehouse
 from briggs.storage import Query, Store
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import current_time_us
 from briggs.types.errors import LakeUnavailable
 from briggs.types.keeping import TermOver, working_in
 from briggs.types.lake import LakeQuery
-from tests.lake.completions import PER_DAY, create, create_all, open_warehouse, read_all
-from tests.lake.crash import ARCHIVING, DELETING, FORGOTTEN
+from tests.lake.completions import (
+    PER_DAY,
+    archive,
+    create,
+    create_all,
+    fill,
+    list_files,
+    list_stored,
+    open_warehouse,
+    read_all,
+    read_bytes,
+)
+from tests.lake.crash import DELETING, FORGOTTEN, STEPS
 from tests.storage.test_feedback import answer, create_task
 
 EVERYTHING = LakeQuery(organization_id="default")
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await Store.open(tmp_path)
-    await store.lake.begin()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
-    warehouse = open_warehouse(tmp_path)
-    yield warehouse
-    warehouse.close()
-
-
-async def fill(store: Store, *completions: Completion) -> None:
-    await asyncio.gather(*(store.settle(each) for each in completions))
-
-
-async def archive(archiver: Archiver) -> tuple[int, int]:
-    archiver.begin_anew()
-    done = await archiver.archive(organization_id="default", until_us=current_time_us())
-    return done.archived, done.deleted
-
-
-async def list_stored(store: Store) -> list[str]:
-    page = await store.completions.list(Query(organization_id="default", limit=1000))
-    return sorted(each.id for each in page.completions)
-
-
-def read_bytes(folder: Path) -> bytes:
-    """Every byte that the lake has, with what is compressed in it as it was before."""
-    found = []
-    for path in folder.rglob("*"):
-        if path.is_dir():
-            continue
-        found.append(path.read_bytes())
-        if path.suffix == ".parquet":
-            table = pyarrow.parquet.read_table(path)
-            found.append(repr(table.to_pylist()).encode())
-            found.append(repr(pyarrow.parquet.read_metadata(path).to_dict()).encode())
-        elif path.suffix == ".avro":
-            file: AvroFile[Record] = AvroFile(PyArrowFileIO().new_input(str(path)))
-            with file as opened:
-                found += [repr(record).encode() for record in opened]
-    return b"\n".join(found)
-
-
-def list_files(folder: Path) -> list[Path]:
-    return sorted((folder / "lake").rglob("*"))
 
 
 async def test_who_is_not_the_keeper_any_more(
@@ -239,7 +194,7 @@ async def test_killed_at_every_step(tmp_path: Path) -> None:
         sys.executable, "-m", "tests.lake.crash", str(tmp_path)
     )
     assert await process.wait() == 0
-    for step in (*ARCHIVING, *DELETING):
+    for step in STEPS:
         await check_killed(tmp_path / step, step)
 
 
@@ -253,10 +208,13 @@ async def check_killed(folder: Path, step: str) -> None:
     assert await list_stored(store) == [], step
     if step in DELETING:
         assert FORGOTTEN.encode() not in read_bytes(folder / "lake"), step
+    await Compactor(warehouse, store).compact(organization_id="default")
+    assert read_all(warehouse) == wanted, step
     table = warehouse.open()
     warehouse.expire(table)
     warehouse.delete_files(table, warehouse.list_unreachable(table))
     left = list((folder / "lake").rglob("*.parquet"))
+    assert len(left) == 2, "one for each day"
     assert len(left) == len(warehouse.list_files(table)), "no file is left behind"
     warehouse.close()
     await store.close()

@@ -59,6 +59,32 @@ def archive(server: Address) -> None:
 
 @lake.command()
 @server_options
+def compact(server: Address) -> None:
+    """Write the small files of each day together, so that engines have fewer files to open.
+
+    The server does it by itself for a day with 8 small files or more. The old files are deleted an
+    hour later. Ctrl-C ends only the waiting.
+
+    \b
+    Examples:
+      briggs lake compact
+    """
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            now = await client.lake.compact()
+            while now.is_running:
+                await asyncio.sleep(POLL_S)
+                now = (await client.lake.retrieve()).compaction
+        print_line(f"files {now.files:>15,} -> {now.written:,}".encode())
+        print_line(f"bytes {now.bytes_before:>15,} -> {now.bytes_after:,}".encode())
+
+    asyncio.run(ask())
+
+
+@lake.command()
+@server_options
 def status(server: Address) -> None:
     """Show what is in the lake, up to when, and what is not there yet.
 
@@ -76,6 +102,7 @@ def status(server: Address) -> None:
         lines = {
             "completions": f"{now.completions:,}",
             "files": f"{now.files:,}",
+            "small_files": f"{now.small_files:,}",
             "bytes": f"{now.bytes:,}",
             "until": until,
             "waiting": f"{now.waiting:,}",

@@ -21,11 +21,27 @@ class LakeRound(Object):
     """Whether it goes on. Ask again for what it has done."""
 
 
+class LakeCompaction(Object):
+    """What writing small files together has done."""
+
+    files: int
+    """Small files that are no longer part of the table."""
+    written: int
+    """Files that have their rows now."""
+    bytes_before: int
+    bytes_after: int
+    """The sizes of these and of those."""
+    is_running: bool
+    """Whether it goes on. Ask again for what it has done."""
+
+
 class LakeState(Object):
     """What of the organization is in the lake, and what is not yet."""
 
     completions: int
     files: int
+    small_files: int
+    """Those of them that `compact` would write together."""
     bytes: int
     archived_until: float | None
     """The time of the newest completion there, in Unix seconds."""
@@ -36,7 +52,9 @@ class LakeState(Object):
     metadata: str | None
     """The address of the table's newest metadata, which engines read."""
     round: LakeRound
-    """What the last round that was asked for has done."""
+    """What the last archiving that was asked for has done."""
+    compaction: LakeCompaction
+    """What the last compaction that was asked for has done."""
 
 
 class LakeCalls:
@@ -55,3 +73,10 @@ class LakeCalls:
         Returns after some seconds, and goes on: ask `retrieve` for its `round`.
         """
         return await self._connection.request("POST", f"{_PATH}/archive", LakeRound)
+
+    async def compact(self) -> LakeCompaction:
+        """Write the small files of each day together, without a change to what they have.
+
+        Returns after some seconds, and goes on: ask `retrieve` for its `compaction`.
+        """
+        return await self._connection.request("POST", f"{_PATH}/compact", LakeCompaction)

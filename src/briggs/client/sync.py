@@ -83,7 +83,7 @@ from briggs.client.judges import (
     JudgeVersion,
 )
 from briggs.client.keys import ApiKey, ApiKeyList, ApiKeyRevoked
-from briggs.client.lake import LakeRound, LakeState
+from briggs.client.lake import LakeCompaction, LakeRound, LakeState
 from briggs.client.logged import LoggedCompletion
 from briggs.client.organizations import Organization, OrganizationDeleted
 from briggs.client.preferences import PreferencePair
@@ -1152,6 +1152,13 @@ class LakeCalls:
         Returns after some seconds, and goes on: ask `retrieve` for its `round`.
         """
         return self._runner.run(self._calls.archive())
+
+    def compact(self) -> LakeCompaction:
+        """Write the small files of each day together, without a change to what they have.
+
+        Returns after some seconds, and goes on: ask `retrieve` for its `compaction`.
+        """
+        return self._runner.run(self._calls.compact())
 
 
 class Rollups:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from briggs.lake.columns import COLUMNS, digest, read_row, write_row
+from briggs.lake.warehouse import find_schema
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import LakeUnavailable
 from briggs.types.record_columns import BODIES
@@ -26,26 +27,48 @@ READ_ROWS = 20
 _TIMES = [column.name for column in COLUMNS if column.kind == "time"]
 
 
-class FileWriter:
-    """A new data file, for completions of one organization and one day."""
+class NewFile:
+    """A new data file, for rows of one organization and one day."""
 
-    def __init__(self, warehouse: Warehouse, table: Table, *, day: int) -> None:
+    def __init__(self, table: Table, *, day: int) -> None:
         import pyarrow.parquet
-        from pyiceberg.io.pyarrow import schema_to_pyarrow
 
         self.path = f"{table.location()}/data/{_name_day(day)}/{create_id()}.parquet"
-        self.digests: dict[str, bytes] = {}
-        """What was written, by id."""
-        self.bytes = 0
-        self._warehouse = warehouse
         self._table = table
-        self._schema = schema_to_pyarrow(table.schema())
-        self._group: list[dict[str, Any]] = []
-        self._group_bytes = 0
+        self._schema = find_schema(table)
         self._opened = table.io.new_output(self.path).create()
         self._writer = pyarrow.parquet.ParquetWriter(
             self._opened, self._schema, compression="zstd", use_dictionary=_list_repeated()
         )
+
+    def write(self, rows: Any) -> None:
+        """Write rows, given as a table of pyarrow's, as a part of the file."""
+        self._writer.write_table(rows)
+
+    def close(self) -> None:
+        """End the file."""
+        self._writer.close()
+        self._opened.close()
+
+    def discard(self) -> None:
+        """Delete what was written, as far as possible. A sweep deletes what is left."""
+        with suppress(Exception):
+            self.close()
+        with suppress(Exception):
+            self._table.io.delete(self.path)
+
+
+class FileWriter(NewFile):
+    """A new data file, for completions of one organization and one day."""
+
+    def __init__(self, warehouse: Warehouse, table: Table, *, day: int) -> None:
+        super().__init__(table, day=day)
+        self.digests: dict[str, bytes] = {}
+        """What was written, by id."""
+        self.bytes = 0
+        self._warehouse = warehouse
+        self._group: list[dict[str, Any]] = []
+        self._group_bytes = 0
 
     def add(self, completions: Sequence[Completion]) -> None:
         """Write completions."""
@@ -61,29 +84,24 @@ class FileWriter:
     def finish(self) -> None:
         """Close the file, and read it back. Raises `LakeUnavailable` if that is not the same."""
         self._flush()
-        self._writer.close()
-        self._opened.close()
-        read = dict(read_digests(self._warehouse, self.path))
-        if read != self.digests:
-            raise LakeUnavailable(
-                f"{self.path} was written to the lake and reads back different. Nothing was "
-                "committed: check the disk."
-            )
-
-    def discard(self) -> None:
-        """Delete what was written, as far as possible. A sweep deletes what is left."""
-        with suppress(Exception):
-            self._writer.close()
-            self._opened.close()
-        with suppress(Exception):
-            self._table.io.delete(self.path)
+        self.close()
+        if dict(read_digests(self._warehouse, self.path)) != self.digests:
+            raise differs(self.path)
 
     def _flush(self) -> None:
         import pyarrow
 
         if self._group:
-            self._writer.write_table(pyarrow.Table.from_pylist(self._group, schema=self._schema))
+            self.write(pyarrow.Table.from_pylist(self._group, schema=self._schema))
         self._group, self._group_bytes = [], 0
+
+
+def differs(path: str) -> LakeUnavailable:
+    """The error for a new file that reads back as something else than was written."""
+    return LakeUnavailable(
+        f"{path} was written to the lake and reads back different. Nothing was committed: check "
+        "the disk."
+    )
 
 
 def read_file(warehouse: Warehouse, path: str) -> Iterator[Completion]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.lake.archive import Archived, Archiver
+from briggs.lake.compaction import FILES_MIN, Compacted, Compactor, list_groups
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse, count_rows, explain, find_newest
 from briggs.record.retention import list_terms
@@ -48,6 +49,8 @@ class LakeStatus(NamedTuple):
 
     completions: int
     files: int
+    small_files: int
+    """Those of them that compacting would write together."""
     bytes: int
     archived_until: int | None
     """The time of the newest completion there, in Unix microseconds."""
@@ -75,6 +78,16 @@ class LakeRound(NamedTuple):
     is_running: bool
 
 
+class LakeCompaction(NamedTuple):
+    """What writing small files together has done, and whether it goes on."""
+
+    files: int
+    written: int
+    bytes_before: int
+    bytes_after: int
+    is_running: bool
+
+
 HELD_S = 60.0
 WAITED_S = 5.0
 """How long a caller waits for the end of a round."""
@@ -96,12 +109,15 @@ class Lake:
         self._store = store
         self._keeping = Keeping(peers)
         self._archiver = Archiver(self._warehouse, store, moves=not self._settings.keep_record)
+        self._compactor = Compactor(self._warehouse, store)
         self._lock = asyncio.Lock()
         self._held: dict[str, tuple[float, bool]] = {}
         """By organization: until when it is known whether the lake has anything, and whether."""
-        self._rounds: dict[str, asyncio.Task[None]] = {}
+        self._rounds: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """What was asked for, by what it is and the organization."""
         self._done: dict[str, Archived] = {}
-        """The rounds that were asked for, and what they did, by organization."""
+        self._compacted: dict[str, Compacted] = {}
+        """What that has done, by organization."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
         self._round_at = self._anew_at = 0.0
@@ -113,7 +129,7 @@ class Lake:
 
     async def close(self) -> None:
         """Stop after the step that runs. A thread that commits must not be left alone."""
-        self._archiver.is_stopping = True
+        self._archiver.is_stopping = self._compactor.is_stopping = True
         self._stopping.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._warehouse.close)
@@ -124,31 +140,26 @@ class Lake:
         Returns after some seconds, and goes on: see `find_round`. If that is running already, it
         is not begun again. Raises `LakeUnavailable`, and `Conflict` while another process does so.
         """
-        if self._is_shared and not self._keeping.is_ours:
-            raise Conflict("Another server of this database writes to the lake: ask that one.")
-        task = self._rounds.get(organization_id)
-        if task is None or task.done():
-            self._done[organization_id] = Archived()
-            work = self._archive_now(organization_id)
-            if self._is_shared:
-                task = self._keeping.begin(work, is_cancelled=False)
-            else:
-                # Any worker of a folder may do it: they take turns by the lock.
-                task = asyncio.create_task(work)
-            self._keep(task)
-            self._rounds[organization_id] = task
-        ended, _ = await asyncio.wait([task], timeout=WAITED_S)
-        if task.cancelled():
-            raise Conflict("Another server of this database writes to the lake now: ask that one.")
-        for each in ended:
-            each.result()
+        await self._ask("archive", organization_id, self._archive_now)
         return self.find_round(organization_id=organization_id)
 
     def find_round(self, *, organization_id: str) -> LakeRound:
-        """What the last round that was asked for has done so far."""
-        task = self._rounds.get(organization_id)
-        is_running = task is not None and not task.done()
-        return LakeRound(*self._done.get(organization_id, Archived()), is_running)
+        """What the last archiving that was asked for has done so far."""
+        done = self._done.get(organization_id, Archived())
+        return LakeRound(*done, self._is_running("archive", organization_id))
+
+    async def compact(self, *, organization_id: str) -> LakeCompaction:
+        """Write the small files of each day together, and delete what was deleted.
+
+        As `archive`, it returns after some seconds and goes on, and raises the same.
+        """
+        await self._ask("compact", organization_id, self._compact_now)
+        return self.find_compaction(organization_id=organization_id)
+
+    def find_compaction(self, *, organization_id: str) -> LakeCompaction:
+        """What the last compaction that was asked for has done so far."""
+        done = self._compacted.get(organization_id, Compacted())
+        return LakeCompaction(*done, self._is_running("compact", organization_id))
 
     async def retrieve(self, id: str, *, organization_id: str) -> Completion | None:
         """The completion with this id, if it is in the lake."""
@@ -235,41 +246,67 @@ class Lake:
         """What is there, and what is not yet."""
         query = LakeQuery(organization_id=organization_id)
 
-        def read() -> tuple[int, int, int, int | None, str | None]:
+        def read() -> dict[str, Any]:
             table = self._warehouse.read()
-            if table is None:
-                return 0, 0, 0, None, None
-            files = self._warehouse.list_files(table, query)
-            newest = find_newest(files, table)
-            size = sum(each.file_size_in_bytes for each in files)
-            return count_rows(files), len(files), size, newest, table.metadata_location
+            files = [] if table is None else self._warehouse.list_files(table, query)
+            groups = [] if table is None else list_groups(files, table, files_min=2)
+            return {
+                "completions": count_rows(files),
+                "files": len(files),
+                "small_files": sum(len(each) for each in groups),
+                "bytes": sum(each.file_size_in_bytes for each in files),
+                "archived_until": None if table is None else find_newest(files, table),
+                "metadata": None if table is None else table.metadata_location,
+            }
 
-        completions, files, size, newest, metadata = await asyncio.to_thread(read)
+        there = await asyncio.to_thread(read)
         waiting = await self._archiver.count_waiting(
             organization_id=organization_id, until_us=self._find_end(), limit=WAITING_MAX
         )
         deletions = await self._store.lake.list_deletions(
             organization_id=organization_id, limit=DELETIONS_MAX
         )
-        return LakeStatus(
-            completions=completions,
-            files=files,
-            bytes=size,
-            archived_until=newest,
-            waiting=waiting,
-            deletions=len(deletions),
-            metadata=metadata,
-        )
+        return LakeStatus(**there, waiting=waiting, deletions=len(deletions))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _ask(
+        self,
+        what: str,
+        organization_id: str,
+        begin: Callable[[str], Coroutine[Any, Any, None]],
+    ) -> None:
+        """Begin some work unless it is running, and wait some seconds for its end."""
+        if self._is_shared and not self._keeping.is_ours:
+            raise Conflict("Another server of this database writes to the lake: ask that one.")
+        if not self._is_running(what, organization_id):
+            work = begin(organization_id)
+            if self._is_shared:
+                task = self._keeping.begin(work, is_cancelled=False)
+            else:
+                # Any worker of a folder may do it: they take turns by the lock.
+                task = asyncio.create_task(work)
+            self._keep(task)
+            self._rounds[what, organization_id] = task
+        task = self._rounds[what, organization_id]
+        ended, _ = await asyncio.wait([task], timeout=WAITED_S)
+        if task.cancelled():
+            raise Conflict("Another server of this database writes to the lake now: ask that one.")
+        for each in ended:
+            each.result()
+
+    def _is_running(self, what: str, organization_id: str) -> bool:
+        task = self._rounds.get((what, organization_id))
+        return task is not None and not task.done()
 
     async def _archive_now(self, organization_id: str) -> None:
         def tell(done: Archived) -> None:
             self._done[organization_id] = done._replace(forgotten=forgotten)
             self._held.pop(organization_id, None)
 
+        self._done[organization_id] = Archived()
         async with self._lock:
             with self._hold():
                 self._archiver.begin_anew()
@@ -278,6 +315,17 @@ class Lake:
                 await self._archiver.archive(
                     organization_id=organization_id, until_us=self._find_end(), tell=tell
                 )
+                await self._tidy()
+
+    async def _compact_now(self, organization_id: str) -> None:
+        def tell(done: Compacted) -> None:
+            self._compacted[organization_id] = done
+
+        tell(Compacted())
+        async with self._lock:
+            with self._hold():
+                await self._archiver.delete()
+                await self._compactor.compact(organization_id=organization_id, tell=tell)
                 await self._tidy()
 
     def _look(self, query: LakeQuery) -> bool:
@@ -325,6 +373,7 @@ class Lake:
                 end = self._find_end() // DAY_US * DAY_US
                 for each in await self._store.organizations.list():
                     await self._archiver.archive(organization_id=each.id, until_us=end)
+                    await self._compactor.compact(organization_id=each.id, files_min=FILES_MIN)
                 await self._tidy()
 
     async def _delete_by_age(self) -> None:

@@ -29,7 +29,9 @@ def answer(warehouse: Warehouse, sql: str) -> Answered:
     with explain("be read"):
         files = warehouse.list_files(table)
         if files:
-            connection.register(NAME, warehouse.open_dataset(table, files))
+            connection.register(
+                NAME, warehouse.open_dataset(table, [each.file_path for each in files])
+            )
         else:
             connection.register(NAME, find_schema(table).empty_table())
     with _explained():

@@ -113,7 +113,8 @@ def _select(warehouse: Warehouse, table: Table, query: LakeQuery) -> Any:
 def _filter(warehouse: Warehouse, table: Table, files: Sequence[DataFile], query: LakeQuery) -> Any:
     with explain("be read"):
         connection = open_duckdb()
-        found = connection.from_arrow(warehouse.open_dataset(table, files))
+        paths = [each.file_path for each in files]
+        found = connection.from_arrow(warehouse.open_dataset(table, paths))
         for condition in _list_conditions(query):
             found = found.filter(condition)
     return found

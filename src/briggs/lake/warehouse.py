@@ -197,13 +197,13 @@ class Warehouse:
         filesystem, place = self._find_filesystem(path)
         return pyarrow.parquet.ParquetFile(filesystem.open_input_file(place))
 
-    def open_dataset(self, table: Table, files: Sequence[DataFile]) -> Any:
+    def open_dataset(self, table: Table, paths: Sequence[str]) -> Any:
         """Data files together, as pyarrow's dataset. A column that a file lacks is null."""
         import pyarrow.dataset
 
         filesystem, _ = self._find_filesystem(table.location())
         return pyarrow.dataset.FileSystemDataset.from_paths(
-            [self._find_filesystem(each.file_path)[1] for each in files],
+            [self._find_filesystem(path)[1] for path in paths],
             schema=find_schema(table),
             format=pyarrow.dataset.ParquetFileFormat(),
             filesystem=filesystem,
@@ -299,9 +299,24 @@ def count_rows(files: Collection[DataFile]) -> int:
 
 def find_newest(files: Collection[DataFile], table: Table) -> int | None:
     """The greatest time of the completions in data files, in Unix microseconds."""
-    id = table.schema().find_field("created_at").field_id
-    ends = [(each.upper_bounds or {}).get(id) for each in files]
-    return max((int.from_bytes(end, "little", signed=True) for end in ends if end), default=None)
+    ends = [_find_bound(each.upper_bounds, table) for each in files]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def find_begin(file: DataFile, table: Table) -> int:
+    """The least time of the completions in a data file, in Unix microseconds."""
+    return _find_bound(file.lower_bounds, table) or 0
+
+
+def find_day(file: DataFile) -> int:
+    """The day of the completions in a data file, counted from 1970."""
+    day: int = file.partition[1]
+    return day
+
+
+def _find_bound(bounds: Mapping[int, bytes] | None, table: Table) -> int | None:
+    bound = (bounds or {}).get(table.schema().find_field("created_at").field_id)
+    return int.from_bytes(bound, "little", signed=True) if bound else None
 
 
 @contextmanager

@@ -129,6 +129,32 @@ def test_the_command_archives_and_tells(server: Server) -> None:
     assert metadata.is_file() and metadata.is_relative_to(server.data / "lake")
 
 
+def test_the_command_compacts(server: Server) -> None:
+    """`briggs lake compact` writes a day's small files together, and says how many there were."""
+    ids = []
+    for name in ("first", "second", "third"):
+        ids.append(log(server, name, "small", age_s=6e6))
+        archive(server)
+    running = RunningServer(server.url, server.key, server.data)
+    with Client(server.url, server.key) as client:
+        before = client.lake.retrieve()
+        ended = run("lake", "compact", server=running)
+        after = client.lake.retrieve()
+    assert ended.status == 0, ended.errors
+    done = after.compaction
+    assert done.files == before.small_files >= 3
+    assert f"files {done.files:>15,} -> {done.written:,}" in ended.output
+    assert f"bytes {done.bytes_before:>15,} -> {done.bytes_after:,}" in ended.output
+    assert after.files == before.files - done.files + done.written
+    assert after.bytes == before.bytes - done.bytes_before + done.bytes_after
+    assert (after.small_files, after.completions) == (0, before.completions)
+    assert list_ids(server, "archived=true&tag=small") == ids
+    assert run("lake", "compact", server=running).output.split() == [
+        *("files", "0", "->", "0"),
+        *("bytes", "0", "->", "0"),
+    ]
+
+
 def test_another_organization_sees_nothing(server: Server) -> None:
     """What is in the lake belongs to one organization, by id and in lists."""
     mine = log(server, "mine", "mine")

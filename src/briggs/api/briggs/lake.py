@@ -20,6 +20,7 @@ async def retrieve(request: Request) -> Json:
             **status._asdict(),
             "archived_until": None if until is None else until / 1_000_000,
             "round": lake.find_round(organization_id=organization.id)._asdict(),
+            "compaction": lake.find_compaction(organization_id=organization.id)._asdict(),
         }
     )
 
@@ -28,4 +29,11 @@ async def archive(request: Request) -> Json:
     """`POST /api/v1/lake/archive`: bring what is old enough there, and delete what was deleted."""
     organization = await check_organization(request)
     done = await find_lake(request).archive(organization_id=organization.id)
+    return Json(done._asdict())
+
+
+async def compact(request: Request) -> Json:
+    """`POST /api/v1/lake/compact`: write the small files of each day together."""
+    organization = await check_organization(request)
+    done = await find_lake(request).compact(organization_id=organization.id)
     return Json(done._asdict())

@@ -158,6 +158,7 @@ ROUTES = [
     route("GET", "/api/v1/nodes", nodes.list_all, scope="admin"),
     route("GET", "/api/v1/lake", lake.retrieve, scope="read"),
     route("POST", "/api/v1/lake/archive", lake.archive, scope="admin"),
+    route("POST", "/api/v1/lake/compact", lake.compact, scope="admin"),
     route("POST", "/api/v1/search/rebuild", search.rebuild, scope="admin"),
     route("GET", "/api/v1/search/rebuild", search.retrieve_progress, scope="read"),
     route("POST", _ORGANIZATIONS, organizations.create, scope="admin"),
