@@ -105,7 +105,9 @@ def test_an_invitation_opens_nothing_else(server: Server) -> None:
     task = create_task(server, "invited-one")
     reviewer = invite(server, task)
     for path in ("/", "/completions", f"/completions/{other}", "/feedback", "/settings"):
-        assert reviewer.visit(path).status in (403, 404), path
+        refused = reviewer.visit(path)
+        assert (refused.status, b"Your invitation opens" in refused.body) == (403, True), path
+        assert f'href="/feedback/{task["id"]}/grade">Go on grading' in refused.body.decode()
     assert reviewer.visit(f"/feedback/{task['id']}").status == 403
     assert reviewer.visit(f"/feedback/{foreign['id']}/grade").status == 403
     assert reviewer.visit(f"/feedback/{task['id']}/grade?item={other}").status == 404
@@ -188,6 +190,16 @@ def test_a_lease_that_others_took(server: Server) -> None:
     assert late.status == 409 and "Add mine as well" in late.body.decode()
     reviewer.submit(here, **hidden(late.body), action="add", **{"value.relevance": "4"})
     assert sorted(each["json_values"]["relevance"] for each in list_given(server, task)) == [1, 5]
+
+
+def test_what_others_hold_is_said(server: Server) -> None:
+    """A reviewer for whom nothing is free learns that others hold the rest, and has not stopped."""
+    record(server, "held", 1)
+    task = create_task(server, "held")
+    here = f"/feedback/{task['id']}/grade"
+    invite(server, task, "first").visit(here)
+    page = invite(server, task, "second").visit(here).body.decode()
+    assert "Other reviewers hold the last 1 completion." in page and "You stopped" not in page
 
 
 def test_the_model_is_hidden(server: Server) -> None:

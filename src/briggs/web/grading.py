@@ -252,7 +252,7 @@ async def _show_next(request: Request, task: FeedbackTask, *, problem: str = "")
         find_parts(request).store, task, reviewer=key.name, wish=Wish(), key=key, lease_s=LEASE_S
     )
     if taken is None:
-        return await _show_done(request, task, problem=problem)
+        return await _show_done(request, task, problem=problem, nothing_free=True)
     work = Work(
         completion=taken.completion,
         lease=taken.lease,
@@ -519,7 +519,10 @@ async def _show_taken(
     )
 
 
-async def _show_done(request: Request, task: FeedbackTask, *, problem: str = "") -> Response:
+async def _show_done(
+    request: Request, task: FeedbackTask, *, problem: str = "", nothing_free: bool = False
+) -> Response:
+    """What this reviewer has done. `nothing_free` says that the queue has nothing to give now."""
     key, store = request.state.key, find_parts(request).store
     progress: Progress = await queue.measure_progress(store, task, reviewer=key.name)
     mine, _ = await _list_mine(request, task, current="")
@@ -530,6 +533,7 @@ async def _show_done(request: Request, task: FeedbackTask, *, problem: str = "")
         title=task.name,
         task=task,
         progress=progress,
+        nothing_free=nothing_free,
         mine=mine,
         undo=_find_undo(request, mine),
         problem=problem,

@@ -39,9 +39,9 @@ def page(
     async def guarded(request: Request) -> Response:
         if request.state.key is None:
             raise AuthenticationFailed("You are not signed in.")
-        require(request.state.key, *scopes)
         if request.state.key.task_id is not None and not invited:
             raise Forbidden("Your invitation opens the grading page of one task, and nothing else.")
+        require(request.state.key, *scopes)
         await check_token(request, sessions=find_sessions(request))
         return await endpoint(request)
 

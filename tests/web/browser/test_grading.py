@@ -139,6 +139,11 @@ def test_letters_are_not_taken_from_text(open_page: OpenPage, server: Server) ->
     page.keyboard.press("r")
     page.keyboard.type("because")
     expect(page.get_by_label("Reason for problems")).to_have_value("because")
+    # A box that a click opens has the focus, so that what is typed is the reason.
+    page.locator("summary", has_text="Skip").click()
+    expect(page.get_by_label("Why do you skip it?")).to_be_focused()
+    page.keyboard.type("not 5")
+    expect(page.get_by_label("Why do you skip it?")).to_have_value("not 5")
 
 
 def test_a_draft_survives_a_closed_tab(open_page: OpenPage, server: Server) -> None:

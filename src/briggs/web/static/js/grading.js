@@ -279,6 +279,11 @@ function begin() {
       form.requestSubmit(form.querySelector('button[value="skip"]'));
     }
   });
+  form.addEventListener("click", ({ target }) => {
+    // Who opens a box by a click types into it next, and no letter may choose an answer then.
+    const box = target.closest("summary")?.closest(".skipping, .field-reason");
+    if (box && !box.open) setTimeout(() => box.querySelector("input, textarea")?.focus());
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!isSaving) submit(event.submitter ?? document.getElementById("save"));
