@@ -334,6 +334,10 @@ class Database(Protocol):
         """Make room for so many bytes. Raises `StoreUnavailable` if that takes longer."""
         ...
 
+    def empty_log(self) -> None:
+        """Called in idle moments while little room is left. What takes long goes on by itself."""
+        ...
+
     def maintain(self) -> None:
         """Called after each transaction, to keep the room for new ones."""
         ...

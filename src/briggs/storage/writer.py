@@ -509,8 +509,8 @@ class Writer:
         if self._is_away or self.failure is not None:
             return False
         fullness = self._database.fullness()
-        if idle and 0.75 < fullness <= 1:
-            self._database.make_room(0, wait_s=0)
+        if idle and fullness > 0.75:
+            self._database.empty_log()
             fullness = self._database.fullness()
         return fullness <= 0.75
 

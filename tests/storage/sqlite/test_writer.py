@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from briggs.storage import (
     writer,
 )
 from briggs.storage.sqlite import connections, statements
+from briggs.storage.sqlite.checkpoints import Checkpointer
 from briggs.storage.sqlite.connections import BUSY_TIMEOUT_S, driver
 from briggs.storage.sqlite.failures import store_failure
 from briggs.storage.sqlite.statements import forget_records, insert_records
@@ -216,6 +218,24 @@ async def test_reader_who_does_not_end(
         other.execute("COMMIT")
     await until(lambda: store.failure is None)
     await call(store)
+
+
+async def test_idle_work_after_a_reader(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader fills three quarters of the log, which stops the work of idle moments. That goes on
+    when the reader has ended, although nobody writes.
+    """
+    store = await open_store(wal_bytes_max=8 * 1024 * 1024)
+    # The thread of the checkpoints was woken in vain while the reader was there.
+    monkeypatch.setattr(Checkpointer, "watch", lambda checkpointer: None)
+    with connect(store) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM completions").fetchone()
+        while store.statistics().wal_bytes < 6_500_000:
+            await store.settle(finished(request=os.urandom(100_000)))
+        other.execute("COMMIT")
+    await until(lambda: store.statistics().uncompressed == 0, timeout_s=30)
 
 
 async def test_writer_who_does_not_end(

@@ -243,6 +243,9 @@ class PostgresDatabase:
         """Open the writer's connection again, if it broke."""
         connections.reconnect(self.writer)
 
+    def empty_log(self) -> None:
+        """PostgreSQL empties its log itself."""
+
     def maintain(self) -> None:
         """PostgreSQL does its own upkeep."""
 

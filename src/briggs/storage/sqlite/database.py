@@ -265,6 +265,17 @@ class SqliteDatabase:
             self._checkpointer.hurry()
         return self._allowed_bytes
 
+    def empty_log(self) -> None:
+        """Restart the log, or have it moved if there is much in it.
+
+        Its thread is woken when the log grows. A reader may have kept it from moving anything
+        then, and if nobody writes after that, nothing else wakes it.
+        """
+        if self._checkpointer.is_nearly_done:
+            self._checkpointer.finish(connections.driver(self.writer))
+        else:
+            self._checkpointer.hurry()
+
     def maintain(self) -> None:
         self._checkpointer.watch()
 
