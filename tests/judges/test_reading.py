@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
+from briggs.judges.branches import join_branches, measure_options, read_branches, spell_out
 from briggs.judges.places import find_places
 from briggs.judges.reading import (
     Unread,
+    check_mass,
     list_options,
     list_scored,
-    measure_options,
     merge,
     read_said,
-    spell_out,
 )
 from briggs.types.tokens import Token
-from tests.judges.upstream import write_answer
+from tests.judges.upstream import write_answer, write_torn
 from tests.processes import create_response
 
 SCHEMA = {
@@ -44,30 +44,99 @@ def spell(*tokens: tuple[str, dict[str, float]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("options", "tokens", "shares"),
+    ("options", "tokens", "shares", "open"),
     [
         # One token an option, beside one that is none.
-        ([1, 2, 3], [("2", {"1": 0.1, "2": 0.6, "3": 0.2, "x": 0.1})], [0.1, 0.6, 0.2]),
+        ([1, 2, 3], [("2", {"1": 0.1, "2": 0.6, "3": 0.2, "x": 0.1})], [0.1, 0.6, 0.2], 0),
         # A blank before it, and what follows in the same token.
-        ([1, 2], [(" 1}", {" 1}": 0.6, "2,": 0.1, " 2}": 0.2})], [0.6, 0.3]),
-        # An option that begins like another is told apart by the next token.
-        ([1, 10], [("1", {"1": 0.9, "7": 0.1}), ("0", {"0": 0.4, "}": 0.6})], [0.54, 0.36]),
-        ([1, 10], [("1", {"1": 1.0}), ("}", {"0": 0.4, "}": 0.6})], [0.6, 0.4]),
+        ([1, 2], [(" 1}", {" 1}": 0.6, "2,": 0.1, " 2}": 0.2})], [0.6, 0.3], 0),
+        # An option that begins like another is told apart by the next token, if only by its end.
+        ([1, 10], [("1", {"1": 0.9, "7": 0.1}), ("0", {"0": 0.4, "}": 0.6})], [0.54, 0.36], 0),
+        ([1, 10], [("1", {}), ("}", {"0": 0.4, "}": 0.5, "\n": 0.1})], [0.6, 0.4], 0),
+        ([1, 2, 10], [("2", {"1": 0.3, "2": 0.7})], [0, 0.7, 0], 0.3),
         # A sign of its own.
-        ([-1, 0, 1], [("-", {"-": 0.5, "0": 0.3, "1": 0.2}), ("1", {"1": 1.0})], [0.5, 0.3, 0.2]),
-        # Words in quotes; an alternative that several could go on with is nobody's.
+        ([-1, 0, 1], [("-", {"-": 0.5, "0": 0.3, "1": 0.2}), ("1", {})], [0.5, 0.3, 0.2], 0),
+        (
+            [-2, -1, 0],
+            [("-", {"-": 0.5, "0": 0.3}), ("1", {"1": 0.4, "2": 0.6})],
+            [0.3, 0.2, 0.3],
+            0,
+        ),
+        # What several options could go on with is nobody's, unless the answer went that way.
+        ([-2, -1, 0, 1], [("1", {"1": 0.4, "0": 0.3, "-": 0.2})], [0, 0, 0.3, 0.4], 0.2),
         (
             ["good", "goodish", "bad"],
             [('"', {'"': 1.0}), ("bad", {"bad": 0.5, "good": 0.4, 'good"': 0.1}), ('"', {})],
             [0.1, 0.0, 0.5],
+            0.4,
+        ),
+        (
+            ["good", "goodish", "bad"],
+            [('"good', {'"good': 0.8, '"bad': 0.2}), ("ish", {"ish": 0.1, '"': 0.7, "-": 0.2})],
+            [0.56, 0.08, 0.2],
+            0,
+        ),
+        # Blanks within a word belong to it.
+        (
+            ["very good", "very bad"],
+            [('"very', {}), (" bad", {" bad": 0.6, " good": 0.3, "bad": 0.1})],
+            [0.3, 0.6],
+            0,
         ),
     ],
 )
 def test_the_probability_of_an_option(
-    options: list[Any], tokens: list[tuple[str, dict[str, float]]], shares: list[float]
+    options: list[Any],
+    tokens: list[tuple[str, dict[str, float]]],
+    shares: list[float],
+    open: float,
 ) -> None:
     """It is that of the tokens that spell it, from where the value stands."""
-    assert measure_options(options, spell(*tokens), at=0) == pytest.approx(shares)
+    odds = measure_options(options, read_branches(options, spell(*tokens), at=0))
+    assert odds.shares == pytest.approx(shares)
+    assert odds.open == pytest.approx(open)
+
+
+def test_options_may_share_a_part_of_a_character() -> None:
+    """Tokens are compared by their bytes, so two thumbs are told apart by their last one."""
+    thumbs = ["👍", "👎"]
+    up, down = (list(each.encode()) for each in thumbs)
+    last = [{"token": "", "logprob": math.log(0.25), "bytes": down[3:]}]
+    tokens = [
+        Token('"', 0.0),
+        Token("", 0.0, up[:3]),
+        Token("", math.log(0.75), up[3:], json.dumps(last).encode()),  # type: ignore[arg-type]
+        Token('"', 0.0),
+    ]
+    branches = read_branches(thumbs, spell_out('"👍"', tokens), at=0)
+    assert measure_options(thumbs, branches).shares == pytest.approx([0.75, 0.25])
+
+
+def test_several_answers_tell_of_several_branches() -> None:
+    """What one answer left open is known from another one that went there."""
+    options = [-2, -1, 0, 1]
+    first = {"1": 0.4, "0": 0.3, "-": 0.3}
+    one = read_branches(options, spell(("1", first)), at=0)
+    other = read_branches(options, spell(("-", first), ("2", {"2": 0.9, "1": 0.1})), at=0)
+    odds = measure_options(options, join_branches([one, other, one]))
+    assert odds.shares == pytest.approx([0.27, 0.03, 0.3, 0.4])
+    assert odds.known == pytest.approx(1.0) and not odds.open
+
+
+def test_a_value_that_is_no_option_tells_nothing() -> None:
+    """An answer that left the field empty, or wrote it in another way, has no probabilities."""
+    shares = {"null": 0.6, "1": 0.4}
+    assert read_branches([1, 2], spell(("null", shares)), at=0) == {}
+    assert read_branches(["é"], spell(('"\\', {}), ("u00e9", {})), at=0) == {}
+
+
+def test_many_ways_to_one_beginning_are_walked_once() -> None:
+    """However the tokens of hostile answers cut a long option, each beginning counts once."""
+    options = ["a" * 60, "a" * 60 + "b"]
+    steps = [("a", {"a" * size: 1 / 16 for size in range(1, 17)}) for _ in range(60)]
+    branches = read_branches(options, spell(('"', {}), *steps, ('"', {'"': 0.5, "b": 0.5})), at=0)
+    odds = measure_options(options, branches)
+    assert 0 < odds.known <= 1 and odds.shares[0] == pytest.approx(odds.shares[1], rel=0.5)
 
 
 def test_tokens_may_share_a_character() -> None:
@@ -80,9 +149,9 @@ def test_tokens_may_share_a_character() -> None:
         Token("}", 0.0),
     ]
     text = '{"a":"é","n":2}'
-    spelled = spell_out(text, tokens)
-    shares = measure_options([2, 3], spelled, at=find_places(text)[("n",)])
-    assert shares == pytest.approx([0.5, 0.5], abs=1e-3)
+    at = len(text[: find_places(text)[("n",)]].encode())
+    branches = read_branches([2, 3], spell_out(text, tokens), at=at)
+    assert measure_options([2, 3], branches).shares == pytest.approx([0.5, 0.5], abs=1e-3)
     assert spell_out("another text", tokens) == []
 
 
@@ -145,6 +214,34 @@ def test_little_mass_is_no_judgement() -> None:
     assert raised.value.failure == "unsure"
     with pytest.raises(Unread, match="no choice"):
         read_said(b'{"choices": []}', schema=SCHEMA)
+
+
+SIGNED = {
+    "type": "object",
+    "required": ["stars"],
+    "properties": {"stars": {"type": "integer", "minimum": -3, "maximum": 3}},
+}
+
+
+def test_an_open_branch_asks_for_another_answer() -> None:
+    """The mass is what is known, the score is of no more than that, and more answers tell more."""
+    one, other = (read_said(each, schema=SIGNED) for each in write_torn())
+    assert one.mass == pytest.approx(0.6) and one.open == pytest.approx(0.4)
+    assert not one.is_known and one.scores["stars"] == pytest.approx(4 / 3)
+    both = merge([one, other], schema=SIGNED)
+    assert both.is_known and both.mass == pytest.approx(1.0)
+    assert both.probabilities["stars"] == pytest.approx([0.2, 0.2, 0, 0, 0.4, 0.2, 0])
+    assert both.scores["stars"] == pytest.approx(-0.2)
+    check_mass(both)
+
+
+def test_a_score_of_less_than_half_is_none() -> None:
+    """Too much on a branch that nobody knows is as bad as too much on what is no option."""
+    said = read_said(write_answer({"stars": 1}, {"1": 0.4, "-": 0.6}), schema=SIGNED)
+    assert said.mass == pytest.approx(0.4)
+    with pytest.raises(Unread, match="60% is on what several values begin with") as raised:
+        check_mass(said)
+    assert raised.value.failure == "unsure"
 
 
 def test_a_fence_is_taken_off() -> None:

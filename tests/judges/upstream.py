@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import cycle
 from typing import Any
 
 from tests.processes import Behaviour, Seen, create_response
@@ -34,10 +35,17 @@ def write_answer(values: dict[str, Any], shares: dict[str, float] | None = None)
     response = create_response(text)
     if shares is not None:
         before, _, after = text.partition(str(values["stars"]))
-        tokens = [_token(before, 0.99, {}), _token(str(values["stars"]), 0.0, shares)]
-        tokens.append(_token(after, 0.99, {}))
+        tokens = [*write_tokens(before, shares, str(values["stars"])), *write_tokens(after)]
         response["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
     return json.dumps(response).encode()
+
+
+def write_tokens(
+    before: str, shares: dict[str, float] | None = None, said: str = ""
+) -> list[dict[str, Any]]:
+    """A token that is nearly sure, if it has a text, and one of several that could have come."""
+    sure = [_token(before, 0.99, {})] if before else []
+    return [*sure, _token(said, 0.0, shares)] if shares else sure
 
 
 def _token(text: str, share: float, shares: dict[str, float]) -> dict[str, Any]:
@@ -63,6 +71,25 @@ def varying(handler: Any, seen: Seen) -> None:
     shares = {str(stars): 0.98} if stars > 3 else {"1": 0.3, "2": 0.35, "3": 0.3}
     shares.setdefault(str(stars), 0.3)
     handler.send_whole(200, write_answer({"stars": stars, "reason": ""}, shares))
+
+
+SIGN = {"1": 0.4, "2": 0.2, "-": 0.4}
+"""What `torn` may begin with, on a scale that has values below zero."""
+
+
+def write_torn() -> tuple[bytes, bytes]:
+    """Two answers to one question, 1 and -2, each with the probabilities of its own way."""
+    below = create_response('{"stars":-2,"reason":""}')
+    sign, digit = write_tokens('{"stars":', SIGN, "-"), write_tokens("", {"2": 0.5, "3": 0.5}, "2")
+    tokens = [*sign, *digit, *write_tokens(',"reason":""}')]
+    below["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
+    return write_answer({"stars": 1, "reason": ""}, SIGN), json.dumps(below).encode()
+
+
+def torn() -> Behaviour:
+    """Says 1 first, then -2."""
+    answers = cycle(write_torn())
+    return lambda handler, seen: handler.send_whole(200, next(answers))
 
 
 def without_logprobs(handler: Any, seen: Seen) -> None:

@@ -1,9 +1,16 @@
-"""What judges failed to say, counted on every database."""
+"""Versions of judges, and what they failed to say, on every database."""
 
 from __future__ import annotations
 
 from briggs.storage import Store
-from briggs.types.judges import Failure, FailureCount, Judge, Judgement, say_failures
+from briggs.types.judges import (
+    Failure,
+    FailureCount,
+    Judge,
+    Judgement,
+    JudgeVersion,
+    say_failures,
+)
 
 ORGANIZATION = "default"
 
@@ -19,6 +26,34 @@ def fail(judge: Judge, completion_id: str, failure: Failure, reason: str | None)
         failure_reason=reason,
         cost_usd=0.0 if failure == "cut_off" else None,
     )
+
+
+def create_version(judge: Judge) -> JudgeVersion:
+    return JudgeVersion(
+        organization_id=ORGANIZATION,
+        judge_id=judge.id,
+        version=judge.version,
+        model=f"{judge.name}/{judge.version}",
+        task_version=1,
+        json_schema={},
+        prompt="",
+        mark="",
+    )
+
+
+async def test_lists_read_one_version_of_each_judge(store: Store) -> None:
+    """The newest one, in the order of the judges; pages of one judge's versions, oldest first."""
+    judges = [Judge(organization_id=ORGANIZATION, name=name, task_id="t") for name in "ab"]
+    for judge in judges:
+        await store.judges.create(judge, create_version(judge))
+    judges[0].version = 2
+    await store.judges.update(judges[0], create_version(judges[0]))
+    newest = await store.judges.list_newest_versions(judges[::-1])
+    assert [each.model for each in newest] == ["b/1", "a/2"]
+    assert await store.judges.list_newest_versions([]) == ()
+    [second] = await store.judges.list_versions(judges[0], limit=5, offset=1)
+    assert second == await store.judges.retrieve_version(judges[0], 2) == newest[1]
+    assert await store.judges.retrieve_version(judges[0], 3) is None
 
 
 async def test_failures_are_counted_by_reason(store: Store) -> None:

@@ -49,7 +49,7 @@ def member_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--samples",
             type=click.IntRange(1, 20),
             metavar="COUNT",
-            help="How often to ask where the model gives no probabilities.  [default: 3]",
+            help="How often to ask where probabilities tell too little.  [default: 3]",
         ),
         click.option(
             "--examples",
@@ -145,12 +145,14 @@ def show(judge: str, version: int | None, server: Address) -> None:
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
-            versions = await client.judges.list_versions(judge)
-        if version is not None and version > len(versions):
-            raise click.ClickException(
-                f"The judge has no version {version}: it has 1 to {len(versions)}."
-            )
-        print_line(encode(versions[(version or len(versions)) - 1]))
+            newest = (await client.judges.retrieve(judge)).version
+            if version is not None and version > newest:
+                raise click.ClickException(
+                    f"The judge has no version {version}: it has 1 to {newest}."
+                )
+            place = (version or newest) - 1
+            [found] = await client.judges.list_versions(judge, limit=1, offset=place)
+        print_line(encode(found))
 
     asyncio.run(ask())
 

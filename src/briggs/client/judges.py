@@ -52,7 +52,7 @@ class Judge(Object):
     examples_shown: int
     """How many of them each question shows."""
     samples: int
-    """How often the model is asked where it gives no probabilities."""
+    """How often the model is asked where its probabilities tell too little, or it gives none."""
     max_tokens: int
     options: dict[str, Any]
     trust: list[JudgeSentence] | None = None
@@ -272,10 +272,13 @@ class Judges:
         """Delete a judge. What it said stays. Raises `NotFound`."""
         return await self._connection.request("DELETE", _locate(judge), JudgeDeleted)
 
-    async def list_versions(self, judge: str) -> Sequence[JudgeVersion]:
-        """The versions of a judge, oldest first."""
+    async def list_versions(
+        self, judge: str, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[JudgeVersion]:
+        """The versions of a judge, oldest first, 25 unless `limit` says how many."""
+        query = encode_query(limit=limit, offset=offset)
         path = f"{_locate(judge)}/versions"
-        return (await self._connection.request("GET", path, _Versions)).data
+        return (await self._connection.request("GET", path, _Versions, query=query)).data
 
     async def judge(self, judge: str, completion_id: str, *, again: bool = False) -> Judgement:
         """Judge one completion now, unless it is judged already.

@@ -783,9 +783,11 @@ class Judges:
         """Delete a judge. What it said stays. Raises `NotFound`."""
         return self._runner.run(self._calls.delete(judge))
 
-    def list_versions(self, judge: str) -> Sequence[JudgeVersion]:
-        """The versions of a judge, oldest first."""
-        return self._runner.run(self._calls.list_versions(judge))
+    def list_versions(
+        self, judge: str, *, limit: int | None = None, offset: int | None = None
+    ) -> Sequence[JudgeVersion]:
+        """The versions of a judge, oldest first, 25 unless `limit` says how many."""
+        return self._runner.run(self._calls.list_versions(judge, limit=limit, offset=offset))
 
     def judge(self, judge: str, completion_id: str, *, again: bool = False) -> Judgement:
         """Judge one completion now, unless it is judged already.

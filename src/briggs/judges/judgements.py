@@ -14,7 +14,7 @@ import msgspec
 from briggs.gateway.calls import Gateway
 from briggs.judges.examples import Chooser
 from briggs.judges.prompts import count_characters, hash_request, write_request
-from briggs.judges.reading import Opinion, Unread, list_scored, merge, read_said
+from briggs.judges.reading import Opinion, Unread, check_mass, list_scored, merge, read_said
 from briggs.judges.texts import read_answer_text, write_subject
 from briggs.storage import Store
 from briggs.types import json
@@ -192,22 +192,43 @@ class Asker:
         for call in calls:
             with contextlib.suppress(Unread):
                 answers.append(await self._read(judgement, call))
+        try:
+            said = await self._complete(judgement, request, calls, answers)
+        except Unread as failure:
+            judgement.cost_usd = _sum_costs(calls)
+            return await self._fail(judgement, failure)
+        judgement.cost_usd = _sum_costs(calls)
+        judgement.scores, judgement.probabilities = said.scores, said.probabilities
+        judgement.mass = said.mass
+        return await self._settle(judgement, said.json_values, said.reason)
+
+    async def _complete(
+        self,
+        judgement: Judgement,
+        request: dict[str, object],
+        calls: list[Completion],
+        answers: list[Opinion],
+    ) -> Opinion:
+        """Ask until the answers tell enough, and read what they say together.
+
+        Raises `Unread` after enough attempts.
+        """
+        wanted = self.version.samples
         while True:
-            is_enough = not self._has_scores or any(each.mass is not None for each in answers)
-            if len(answers) >= (1 if is_enough else self.version.samples):
-                break
             try:
+                if answers:
+                    said = await asyncio.to_thread(merge, answers, schema=self.version.json_schema)
+                    is_enough = said.is_known or not self._has_scores
+                    if is_enough or len(answers) >= wanted:
+                        check_mass(said)
+                        return said
                 calls.append(await self._call(judgement, request))
                 answers.append(await self._read(judgement, calls[-1]))
-            except Unread as failure:
+            except Unread:
                 judgement.attempts += 1
                 if judgement.attempts >= ATTEMPTS_MAX:
-                    judgement.cost_usd = _sum_costs(calls)
-                    return await self._fail(judgement, failure)
-        judgement.cost_usd = _sum_costs(calls)
-        said = await asyncio.to_thread(merge, answers, schema=self.version.json_schema)
-        judgement.scores, judgement.probabilities = said.scores, said.probabilities
-        return await self._settle(judgement, said.json_values, said.reason)
+                    raise
+                wanted = max(wanted, len(answers) + 1)
 
     async def _list_calls(self, judgement: Judgement) -> list[Completion]:
         """The calls of a judgement that were answered, in order."""
@@ -256,12 +277,9 @@ class Asker:
 
     async def _read(self, judgement: Judgement, call: Completion) -> Opinion:
         judgement.system_fingerprint = call.system_fingerprint or judgement.system_fingerprint
-        said = await asyncio.to_thread(
+        return await asyncio.to_thread(
             read_said, call.response or b"", schema=self.version.json_schema
         )
-        if said.mass is not None:
-            judgement.mass = said.mass
-        return said
 
     async def _copy(self, judgement: Judgement, same: Judgement) -> Judgement:
         assert not isinstance(same.json_values, msgspec.UnsetType)

@@ -125,14 +125,16 @@ async def find_judge(store: Store, named: str, *, organization_id: str) -> Judge
 
 async def find_version(store: Store, judge: Judge, *, version: int | None = None) -> JudgeVersion:
     """A version of a judge, by default the newest. Raises `NotFound`."""
-    versions = await store.judges.list_versions(judge)
     wanted = judge.version if version is None else version
-    if not 1 <= wanted <= len(versions):
+    found = None
+    if 1 <= wanted <= judge.version:
+        found = await store.judges.retrieve_version(judge, wanted)
+    if found is None:
         raise NotFound(
-            f"The judge '{judge.name}' has no version {wanted}: it has 1 to {len(versions)}.",
+            f"The judge '{judge.name}' has no version {wanted}: it has 1 to {judge.version}.",
             param="version",
         )
-    return versions[wanted - 1]
+    return found
 
 
 async def find_task(store: Store, named: str, *, organization_id: str) -> FeedbackTask:

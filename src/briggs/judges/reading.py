@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import codecs
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from briggs.feedback.answers import show
 from briggs.feedback.schemas import check_values
+from briggs.judges.branches import (
+    Branches,
+    join_branches,
+    measure_options,
+    read_branches,
+    spell_out,
+)
 from briggs.judges.places import find_places
 from briggs.judges.prompts import REASON, find_reason
 from briggs.types import json
@@ -20,12 +26,13 @@ from briggs.types.fields import Field
 from briggs.types.flat_schemas import is_number
 from briggs.types.forms import ABSENT, read_form, read_value
 from briggs.types.judges import Failure
-from briggs.types.probabilities import to_probability
 from briggs.types.texts import content_text
-from briggs.types.tokens import ChoiceTokens, Token, read_answers, spell
+from briggs.types.tokens import ChoiceTokens, Token, read_answers
 
 MASS_MIN = 0.5
 """With less probability on valid options, what the model said means nothing."""
+OPEN_MAX = 0.1
+"""With more probability on beginnings that several options share, another answer is asked for."""
 SCALE_OPTIONS_MAX = 101
 """A longer scale is a number without options."""
 REASON_CHARACTERS_MAX = 4_000
@@ -48,7 +55,22 @@ class Opinion(msgspec.Struct, kw_only=True, frozen=True):
     """By field, in the order of its options. They sum to 1."""
     scores: dict[str, float]
     mass: float | None
-    """None if the answer had no logprobs."""
+    """The least probability that is known to be on options, over the fields with logprobs.
+
+    None if no field has any.
+    """
+    open: float = 0.0
+    """The most probability on beginnings that several options share and no answer went on with.
+
+    1 if a value with options has no logprobs.
+    """
+    branches: Mapping[str, Branches] = {}
+    """By field, what its tokens tell."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the logprobs say enough, so that no other answer has to be asked for."""
+        return self.mass is not None and self.open <= OPEN_MAX
 
 
 def read_said(response: bytes, *, schema: Mapping[str, Any]) -> Opinion:
@@ -68,37 +90,67 @@ def read_said(response: bytes, *, schema: Mapping[str, Any]) -> Opinion:
         json_values=values,
         reason=reason[:REASON_CHARACTERS_MAX],
         probabilities={},
-        scores=_score_values(fields, values),
+        scores={},
         mass=None,
+        branches=_read_branches(fields, text, choice.tokens),
     )
-    if not choice.tokens:
-        return said
-    return _weigh(said, fields, text, choice.tokens)
+    for field in fields:
+        if branches := said.branches.get(field.name):
+            odds = measure_options(list_options(field), branches)
+            _require(odds.known + odds.open, field)
+    return merge([said], schema=schema)
 
 
 def merge(answers: Sequence[Opinion], *, schema: Mapping[str, Any]) -> Opinion:
     """What several answers to one question said together.
 
-    The probability of an option is its share of the answers. Each field takes part by itself, and
-    the values are those of the answer that is most like all.
+    The probability of an option is what their tokens tell, each of the way that it went. Without
+    logprobs it is the option's share of the answers. Each field takes part by itself, and the
+    values are those of the answer that is most like all.
     """
-    if len(answers) == 1 and answers[0].probabilities:
-        return answers[0]
-    probabilities, scores = {}, {}
+    probabilities, scores, joined = {}, {}, {}
+    masses, open = [], 0.0
     for field in list_scored(schema):
         given = [_read(field, each.json_values) for each in answers]
         given = [value for value in given if value is not None]
         if not given:
             continue
-        options = list_options(field)
-        if options:
+        options, score = list_options(field), _mean([_number(value) for value in given])
+        branches = join_branches(each.branches.get(field.name, {}) for each in answers)
+        odds = measure_options(options, branches)
+        if odds.known:
+            joined[field.name] = branches
+            masses.append(odds.known)
+            open = max(open, odds.open)
+            total = math.fsum(odds.shares)
+            probabilities[field.name] = [share / total for share in odds.shares]
+            score = weigh_options(options, probabilities[field.name])
+        elif options:
+            open = 1.0
             counts = Counter(show(value) for value in given)
-            shares = [counts[show(option)] / len(given) for option in options]
-            probabilities[field.name] = shares
-        if (score := _mean([_number(value) for value in given])) is not None:
+            probabilities[field.name] = [counts[show(each)] / len(given) for each in options]
+        if score is not None:
             scores[field.name] = score
     best = max(answers, key=lambda each: _count_votes(each, probabilities, schema))
-    return msgspec.structs.replace(best, probabilities=probabilities, scores=scores)
+    return Opinion(
+        json_values=best.json_values,
+        reason=best.reason,
+        probabilities=probabilities,
+        scores=scores,
+        mass=min(masses, default=None),
+        open=open,
+        branches=joined,
+    )
+
+
+def check_mass(said: Opinion) -> None:
+    """Raises `Unread` if less than half of the probability is known to be on options."""
+    if said.mass is not None and said.mass < MASS_MIN:
+        raise Unread(
+            "unsure",
+            f"Only {said.mass:.0%} of the probability is known to be on a valid value, and "
+            f"{said.open:.0%} is on what several values begin with: raise 'samples'.",
+        )
 
 
 def list_scored(schema: Mapping[str, Any]) -> list[Field]:
@@ -159,122 +211,25 @@ def _strip_fence(text: str) -> str:
     return stripped
 
 
-def _weigh(said: Opinion, fields: Sequence[Field], text: str, tokens: Sequence[Token]) -> Opinion:
-    """Add the probabilities of the options at the places where their values stand."""
-    places = find_places(text)
-    spelled = spell_out(text, tokens)
-    probabilities: dict[str, list[float]] = {}
-    scores = dict(said.scores)
-    masses = []
+def _read_branches(
+    fields: Sequence[Field], text: str, tokens: Sequence[Token]
+) -> dict[str, Branches]:
+    """What the tokens tell of each field with options, at the place of its value."""
+    spelled, places = spell_out(text, tokens), find_places(text)
+    found = {}
     for field in fields:
         options, at = list_options(field), places.get(field.path)
-        if not options or at is None or not spelled:
-            continue
-        shares = measure_options(options, spelled, at=at)
-        mass = min(math.fsum(shares), 1.0)
-        masses.append(mass)
-        if mass < MASS_MIN:
-            raise Unread(
-                "unsure",
-                f"Only {mass:.0%} of the probability is on valid values of '{field.name}'.",
-            )
-        probabilities[field.name] = [share / math.fsum(shares) for share in shares]
-        score = weigh_options(options, probabilities[field.name])
-        if score is not None:
-            scores[field.name] = score
-    return msgspec.structs.replace(
-        said,
-        probabilities=probabilities,
-        scores=scores,
-        mass=min(masses) if masses else None,
-    )
-
-
-class Spelled(NamedTuple):
-    """A token, and where its text begins."""
-
-    start: int
-    text: str
-    token: Token
-
-
-def measure_options(options: Sequence[Any], tokens: Sequence[Spelled], *, at: int) -> list[float]:
-    """The probability that each option stands at a place of the text, in characters.
-
-    The tokens are walked as they came. At each, an alternative that only one option can go on with
-    gives its probability to that one. What several could go on with is followed only where the
-    answer went itself; of the others it is nobody's, and missing from the sum.
-    """
-    written = [json.encode_plain(option).decode() for option in options]
-    found = [0.0] * len(options)
-    left = list(range(len(options)))
-    chance, done = 1.0, ""
-    for spelled in tokens[_find_token(tokens, at) :]:
-        lead = spelled.text[: max(at - spelled.start, 0)]
-        for text, share in _list_others(spelled):
-            body = _match_lead(text, lead)
-            fits = [each for each in left if body and _goes_on(written[each], done + body)]
-            if len(fits) == 1:
-                found[fits[0]] += chance * share
-        done += _match_lead(spelled.text, lead) or ""
-        chance *= to_probability(spelled.token.logprob)
-        left = [each for each in left if _goes_on(written[each], done)]
-        if len(left) < 2:
-            break
-    if len(left) == 1:
-        found[left[0]] += chance
+        if spelled and options and at is not None:
+            place = len(text[:at].encode("utf-8", "replace"))
+            found[field.name] = read_branches(options, spelled, at=place)
     return found
 
 
-def spell_out(text: str, tokens: Sequence[Token]) -> list[Spelled]:
-    """The tokens with their places in the text. Empty if they do not spell it."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    spelled, joined = [], ""
-    for token in tokens:
-        spelled.append(Spelled(len(joined), spell(token).decode("utf-8", "replace"), token))
-        joined += decoder.decode(spell(token))
-    return spelled if joined.startswith(text) else []
-
-
-def _goes_on(option: str, said: str) -> bool:
-    """Whether an option may be what is being said: its beginning, or itself and what follows."""
-    if option.startswith(said):
-        return True
-    rest = said[len(option) :]
-    # A number or a word must end where the option does.
-    return said.startswith(option) and not (rest[0].isalnum() or rest[0] in "._-")
-
-
-def _match_lead(token: str, lead: str) -> str | None:
-    """The part of a token from the place of the value on. Blanks before the value may differ."""
-    if not lead.strip():
-        return token.lstrip() or None
-    return token[len(lead) :].lstrip() or None if token.startswith(lead) else None
-
-
-def _list_others(spelled: Spelled) -> list[tuple[str, float]]:
-    """The alternatives of a token, without itself."""
-    return [
-        (text, to_probability(each.logprob))
-        for each in spelled.token.list_alternatives()
-        if (text := spell(each).decode("utf-8", "replace")) != spelled.text
-    ]
-
-
-def _find_token(tokens: Sequence[Spelled], at: int) -> int:
-    """The place of the token that has a character of the text."""
-    place = 0
-    while place + 1 < len(tokens) and tokens[place + 1].start <= at:
-        place += 1
-    return place
-
-
-def _score_values(fields: Sequence[Field], values: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        field.name: number
-        for field in fields
-        if (number := _number(_read(field, values))) is not None
-    }
+def _require(mass: float, field: Field) -> None:
+    if mass < MASS_MIN:
+        raise Unread(
+            "unsure", f"Only {mass:.0%} of the probability is on valid values of '{field.name}'."
+        )
 
 
 def _count_votes(

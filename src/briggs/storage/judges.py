@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
+    tuple_,
     update,
 )
 
@@ -77,19 +78,45 @@ class Judges:
         """Store a changed judge, with its new version if it has one. Raises `Conflict`."""
         await self._access.act(lambda connection: _update(connection, judge, version))
 
-    async def list_versions(self, of: Judge) -> Sequence[JudgeVersion]:
+    async def list_versions(
+        self, of: Judge, *, limit: int, offset: int = 0
+    ) -> Sequence[JudgeVersion]:
         """The versions of a judge, oldest first."""
         columns = judge_versions.c
         statement = (
             select(judge_versions)
             .where(columns.organization_id == of.organization_id, columns.judge_id == of.id)
             .order_by(columns.version)
+            .limit(limit)
+            .offset(offset)
         )
-        return await self._access.read(
-            lambda connection: [
-                rows.decode(row, JudgeVersion) for row in connection.execute(statement)
-            ]
+        return await self._access.read(lambda connection: _read_versions(connection, statement))
+
+    async def retrieve_version(self, of: Judge, version: int) -> JudgeVersion | None:
+        """One version of a judge."""
+        columns = judge_versions.c
+        statement = select(judge_versions).where(
+            columns.organization_id == of.organization_id,
+            columns.judge_id == of.id,
+            columns.version == version,
         )
+        found = await self._access.read(lambda connection: _read_versions(connection, statement))
+        return next(iter(found), None)
+
+    async def list_newest_versions(self, of: Sequence[Judge]) -> Sequence[JudgeVersion]:
+        """The newest version of each of some judges of one organization, in their order."""
+        if not of:
+            return ()
+        columns = judge_versions.c
+        statement = select(judge_versions).where(
+            columns.organization_id == of[0].organization_id,
+            tuple_(columns.judge_id, columns.version).in_(
+                [(judge.id, judge.version) for judge in of]
+            ),
+        )
+        found = await self._access.read(lambda connection: _read_versions(connection, statement))
+        by_judge = {each.judge_id: each for each in found}
+        return [by_judge[judge.id] for judge in of]
 
     async def find_judgement(
         self, version: JudgeVersion, *, completion_id: str
@@ -292,6 +319,12 @@ def _update(connection: Connection, judge: Judge, version: JudgeVersion | None) 
         .where(judges.c.organization_id == judge.organization_id, judges.c.id == judge.id)
         .values(rows.encode(judge, table=judges))
     )
+
+
+def _read_versions(
+    connection: Connection, statement: Select[tuple[Any, ...]]
+) -> list[JudgeVersion]:
+    return [rows.decode(row, JudgeVersion) for row in connection.execute(statement)]
 
 
 def _check_name(connection: Connection, judge: Judge) -> None:

@@ -83,7 +83,7 @@ class JudgeVersion(msgspec.Struct, kw_only=True):
     examples_shown: int = 8
     """How many of the examples each question shows: spread over the scale, near in text."""
     samples: int = 3
-    """How often the model is asked where it gives no probabilities."""
+    """How often the model is asked where its probabilities tell too little, or it gives none."""
     max_tokens: int = 500
     options: dict[str, Any] = {}
     """More members of the request, such as `temperature` or `reasoning_effort`."""
@@ -128,7 +128,10 @@ class Judgement(msgspec.Struct, kw_only=True):
     probabilities: dict[str, list[float]] = {}
     """For each field with options, the probability of each, in their order."""
     mass: float | None = None
-    """The least probability that was on valid options, over the fields. None without logprobs."""
+    """The least probability that is known to be on valid options, over the fields.
+
+    None without logprobs.
+    """
     example_ids: list[str] = []
     """The completions that were shown as examples."""
     failure: Failure | None = None

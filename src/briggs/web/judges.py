@@ -15,7 +15,7 @@ from briggs.estimates.prediction import Estimate
 from briggs.judges import judges
 from briggs.judges.figures import TrustFigure
 from briggs.judges.graded import read_graders
-from briggs.judges.judges import JudgeChange, find_version
+from briggs.judges.judges import JudgeChange
 from briggs.judges.means import GroupEstimate, read_estimates
 from briggs.judges.runs import RunPost
 from briggs.judges.summaries import summarise
@@ -42,6 +42,7 @@ PAGES_MAX = 2_000
 TASKS_MAX = 200
 RUNS_SHOWN = 20
 FAILED_SHOWN = 20
+VERSIONS_SHOWN = 50
 GROUPS_SHOWN = 12
 _PLOT = 180
 _CHANGING = ("model", "task_version", "examples_shown", "samples", "max_tokens", "options")
@@ -66,9 +67,10 @@ async def list_page(request: Request, *, problem: str = "", form: Form | None = 
     names = {task.id: task.name for task in tasks}
     shown = found[:PAGE]
     trust = await find_parts(request).judging.summaries.read_all(shown)
+    versions = await store.judges.list_newest_versions(shown)
     rows = [
-        (each, await find_version(store, each), names.get(each.task_id, "an archived task"), said)
-        for each, said in zip(shown, trust, strict=True)
+        (each, version, names.get(each.task_id, "an archived task"), said)
+        for each, version, said in zip(shown, versions, trust, strict=True)
     ]
     return await render(
         request,
@@ -116,7 +118,10 @@ async def show(request: Request, *, problem: str = "", form: Form | None = None)
     with_suggested = request.query_params.get("suggested") == "true"
     graders = await read_graders(store, judge, version=number)
     version = graders.version
-    versions = await store.judges.list_versions(judge)
+    # One more than is shown, to tell what the first of these changed.
+    versions = await store.judges.list_versions(
+        judge, limit=VERSIONS_SHOWN + 1, offset=max(judge.version - VERSIONS_SHOWN - 1, 0)
+    )
     trust = await read_trust(store, judge, with_suggested=with_suggested, of=graders)
     estimates = await read_estimates(store, judge, with_suggested=with_suggested, of=graders)
     return await render(
@@ -133,7 +138,7 @@ async def show(request: Request, *, problem: str = "", form: Form | None = None)
         say_failed=say_failed,
         say_failures=say_failures,
         counts={each.failure: each.count for each in trust.failed},
-        versions=list(reversed(_list_changes(versions))),
+        versions=list(reversed(_list_changes(versions)[-VERSIONS_SHOWN:])),
         runs=await _list_runs(request, judge),
         spent=await store.judges.measure_spent(judge, since=0),
         unpriced=await store.judges.count_unpriced(judge),

@@ -28,6 +28,7 @@ BEHAVIOURS = {
     "judge": models.surely,
     "varying": models.varying,
     "plain": models.without_logprobs,
+    "torn": models.torn(),
     "unsure": models.unsure,
     "near-sighted": models.near_sighted,
     "blind": models.blind,
@@ -69,7 +70,8 @@ def record(server: Server, tag: str, stars: int, text: str = "", tags: Sequence[
 
 def create(server: Server, tag: str, provider: str = "judge", **members: Any) -> dict[str, Any]:
     """A judge of a new task that selects the tag."""
-    task = create_task(server, tag, name=f"task-{tag}", json_schema=SCHEMA)
+    schema = members.pop("json_schema", SCHEMA)
+    task = create_task(server, tag, name=f"task-{tag}", json_schema=schema)
     body = {"task": task["id"], "model": f"{provider}/m-1", "name": f"judge-{tag}", **members}
     made: dict[str, Any] = ask(server, "POST", JUDGES, body)
     return made
@@ -180,6 +182,8 @@ def test_a_change_is_a_new_version(server: Server) -> None:
         (2, "plain/m-1"),
     ]
     assert versions[1]["examples_shown"] == 2 and "MARK" in versions[0]["prompt"]
+    [second] = ask(server, "GET", f"{path}/versions?limit=1&offset=1")["data"]
+    assert second == versions[1]
     refused = server.send("POST", path, {"task": made["task_id"]})
     assert (refused.status, refused.json["param"]) == (400, "task")
 
@@ -278,6 +282,17 @@ def test_without_probabilities_it_is_asked_several_times(
     assert (said["probabilities"], said["mass"]) == ({"stars": [0, 1, 0, 0, 0]}, None)
     bodies = [seen.json for seen in upstream.seen if seen.path.startswith("/plain/")]
     assert ["logprobs" in body for body in bodies[-3:]] == [True, False, False]
+
+
+def test_what_several_values_begin_with_is_asked_again(server: Server, upstream: Upstream) -> None:
+    """Answers of both signs tell the probability of each value, and their mass is all of it."""
+    stars = {"type": "integer", "minimum": -3, "maximum": 3}
+    schema = {"type": "object", "required": ["stars"], "properties": {"stars": stars}}
+    made = create(server, "torn", "torn", json_schema=schema)
+    said = judge(server, made, record(server, "torn", 1))
+    assert (said["mass"], len(said["call_ids"])) == (pytest.approx(1.0), 2)
+    assert said["probabilities"]["stars"] == pytest.approx([0.2, 0.2, 0, 0, 0.4, 0.2, 0])
+    assert said["scores"]["stars"] == pytest.approx(-0.2)
 
 
 def test_what_is_too_long_is_asked_with_fewer_examples(server: Server, upstream: Upstream) -> None:

@@ -56,11 +56,12 @@ async def list_all(request: Request) -> Json:
         organization_id=organization.id, limit=window.limit, offset=window.offset
     )
     trust = await find_parts(request).judging.summaries.read_all(found)
+    versions = await store.judges.list_newest_versions(found)
     return Json(
         {
             "data": [
-                present(each, await find_version(store, each), trust=said)
-                for each, said in zip(found, trust, strict=True)
+                present(each, version, trust=said)
+                for each, version, said in zip(found, versions, trust, strict=True)
             ]
         }
     )
@@ -93,7 +94,10 @@ async def delete(request: Request) -> Json:
 async def list_versions(request: Request) -> Json:
     """`GET /api/v1/judges/{id}/versions`: all that decides what each version asks."""
     judge = await find_judge(request)
-    found = await find_store(request).judges.list_versions(judge)
+    window = read_window(request.query_params)
+    found = await find_store(request).judges.list_versions(
+        judge, limit=window.limit, offset=window.offset
+    )
     return Json({"data": [present_version(each) for each in found]})
 
 
