@@ -20,6 +20,7 @@ from briggs import Client
 from tests.cli.running import environment
 from tests.clients.test_clients import ENVIRONMENTS
 from tests.evals.test_runs import SAMPLES, Counting, connect, counting, serve
+from tests.postgres import Postgres
 from tests.processes import Server, run_server
 
 __all__ = ["counting"]
@@ -234,6 +235,36 @@ def test_a_node_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting) 
     assert [each["result"] for each in spread["comparisons"]] == [
         each["result"] for each in by_itself["comparisons"]
     ]
+
+
+def test_several_servers(
+    cluster: Cluster, tmp_path: Path, counting: Counting, postgres: Postgres
+) -> None:
+    """The nodes of one record share the calls. If one dies, the other one is asked for the rest."""
+    arguments = write(tmp_path)
+    counting.open.clear()
+    config = (
+        f'store = "{postgres.create_database()}"\n{counting.upstream.config()}'
+        "[limits]\nnode_timeout_s = 5\n"
+    )
+    folders = [tmp_path / name / "data" for name in ("one", "other")]
+    with run_server(folders[0], config=config) as one:
+        folders[1].mkdir(parents=True)
+        (folders[1] / "admin.key").write_text(one.key)
+        with run_server(folders[1], config=config) as other:
+            urls = f"{one.url},{other.url}"
+            spread = ("--workers", cluster.address, "--workers-url", urls)
+            process = start(cluster, other, *arguments, *spread)
+            counting.wait_for(2 * AT_ONCE)
+            one.stop(signal.SIGKILL)
+            counting.open.set()
+            output, errors = process.communicate(timeout=180)
+            assert process.returncode == 1 and output, errors
+            # Each of the two processors had begun with another server.
+            progress = json.loads(output)["progress"]
+            assert (progress["answered"], progress["failed"]) == (60 - AT_ONCE, AT_ONCE)
+            assert f"{AT_ONCE} failed ({AT_ONCE} interrupted)." in errors
+    assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
 
 
 def test_the_cluster_of_this_machine(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:

@@ -63,7 +63,7 @@ class Counting:
         handler.send_whole(400, json.dumps({"error": error}).encode())
 
     def wait_for(self, count: int) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while len(self.upstream.seen) < count:
             assert time.monotonic() < deadline, len(self.upstream.seen)
             time.sleep(0.01)

@@ -11,10 +11,10 @@ import re
 import socket
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -47,6 +47,8 @@ ASK_TRIES_MAX = 12
 _PAUSE_S_MAX = 15.0
 _UNAVAILABLE = 503
 _INSTALL = "each machine needs briggs, of this version: pip install 'briggs[ray]'"
+
+T = TypeVar("T")
 
 
 class _Workers(NamedTuple):
@@ -143,10 +145,13 @@ async def _spread_run(
         await asyncio.gather(watching, return_exceptions=True)
 
 
-def ask_items(job: _Job, items: Sequence[_Item]) -> str:
-    """Ask and score some items, on a machine of the cluster. Returns why that cannot be done."""
+def ask_items(job: _Job, items: Sequence[_Item], first: int) -> str:
+    """Ask and score some items, on a machine of the cluster. Returns why that cannot be done.
+
+    `first` is the place of the server that is asked first.
+    """
     try:
-        asyncio.run(_ask_items(job, items))
+        asyncio.run(_ask_items(job, items, first))
     except ClientError as error:
         return str(error)
     return ""
@@ -180,8 +185,8 @@ def _spread(workers: _Workers, job: _Job, items: Sequence[_Item], stopped: threa
         ask = ray.remote(num_cpus=1, max_retries=TASK_RETRIES_MAX)(ask_items)
         told = ray.put(job)
         left = [
-            ask.remote(told, items[begin : begin + workers.at_once])
-            for begin in range(0, len(items), workers.at_once)
+            ask.remote(told, items[begin : begin + workers.at_once], number % len(job.urls))
+            for number, begin in enumerate(range(0, len(items), workers.at_once))
         ]
         while left and not stopped.is_set():
             count = min(len(left), _DONE_AT_ONCE)
@@ -193,13 +198,11 @@ def _spread(workers: _Workers, job: _Job, items: Sequence[_Item], stopped: threa
     return ""
 
 
-async def _ask_items(job: _Job, items: Sequence[_Item]) -> None:
+async def _ask_items(job: _Job, items: Sequence[_Item], first: int) -> None:
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(AsyncClient(url, job.api_key)) for url in job.urls
         ]
-        # Not all machines begin with the same server.
-        first = items[0].place[0] % len(clients)
         clients = clients[first:] + clients[:first]
         samples = {each.place: each.sample for each in items}
         scores: list[dict[str, Any]] = []
@@ -214,25 +217,37 @@ async def _ask_items(job: _Job, items: Sequence[_Item]) -> None:
                 each.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
         if scores:
-            await clients[0].eval_runs.add_scores(job.run_id, scores)
+            await _try_all(clients, lambda client: client.eval_runs.add_scores(job.run_id, scores))
 
 
 async def _ask(clients: Sequence[AsyncClient], job: _Job, place: AnswerPlace) -> EvalAnswer:
     """An answer. Asked again, also elsewhere, it is the same: no target is asked twice."""
     sample, target, repeat = place
-    for tries in range(ASK_TRIES_MAX):
-        client = clients[tries % len(clients)]
+    return await _try_all(
+        clients,
+        lambda client: client.eval_runs.ask(
+            job.run_id, sample=sample, target=target, repeat=repeat
+        ),
+    )
+
+
+async def _try_all(
+    clients: Sequence[AsyncClient], call: Callable[[AsyncClient], Awaitable[T]]
+) -> T:
+    """What the first of some servers answers that is not away. Waits if all of them are."""
+    last = ASK_TRIES_MAX * len(clients) - 1
+    for tries in range(last + 1):
+        rounds, at = divmod(tries, len(clients))
         try:
-            return await client.eval_runs.ask(
-                job.run_id, sample=sample, target=target, repeat=repeat
-            )
+            return await call(clients[at])
         except (ConnectionLost, ServerUnreachable):
-            if tries == ASK_TRIES_MAX - 1:
+            if tries == last:
                 raise
         except Refused as error:
-            if error.status != _UNAVAILABLE or tries == ASK_TRIES_MAX - 1:
+            if error.status != _UNAVAILABLE or tries == last:
                 raise
-        await asyncio.sleep(min(2.0**tries, _PAUSE_S_MAX))
+        if at == len(clients) - 1:
+            await asyncio.sleep(min(2.0**rounds, _PAUSE_S_MAX))
     raise AssertionError("the last try returns or raises")
 
 
