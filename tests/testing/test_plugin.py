@@ -40,6 +40,9 @@ def test_below(briggs_evals):
     report = briggs_evals.run(SAMPLES, ["mine/thinks"], ["includes"])
     briggs_evals.require(report, "includes", 0.9)
 
+def test_refused(briggs_evals):
+    briggs_evals.run("nowhere", ["mine/echo"])
+
 def test_tags(briggs_client):
     messages = [{"role": "user", "content": "hello"}]
     briggs_client.chat.completions.create(model="mine/echo", messages=messages)
@@ -87,7 +90,9 @@ def test_evals_in_tests(server: RunningServer, tmp_path: Path) -> None:
     """A test runs an eval and requires its scores; its own calls have its name as a tag."""
     options = ("--log10", "--eval-session-name", "nightly", "--pretty-print")
     done = run_tests(tmp_path, EVALS, *options, server=server)
-    assert "1 failed, 2 passed" in done.stdout, done.stdout + done.stderr
+    assert "2 failed, 2 passed" in done.stdout, done.stdout + done.stderr
+    assert "NotFound: There is no dataset 'nowhere': create it" in done.stdout
+    assert "connection.py" not in done.stdout, "a refusal does not show how it was asked"
     assert "mine/thinks, includes: 0.000 (0.000 to 0.324) of 8 cases is clearly below 0.9" in (
         done.stdout
     )
@@ -99,7 +104,7 @@ def test_evals_in_tests(server: RunningServer, tmp_path: Path) -> None:
     assert report is not None
     (test,) = [each for each in report["tests"] if each["nodeid"].endswith("test_tags")]
     assert set(test["log10_completion_tags_selector"]) == set(call.briggs.tags)
-    assert report["summary"]["failed"] == 1
+    assert report["summary"]["failed"] == 2
 
 
 def test_without_briggs(server: RunningServer, tmp_path: Path) -> None:

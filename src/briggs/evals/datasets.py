@@ -82,7 +82,11 @@ async def find_dataset(store: Store, named: str, *, organization_id: str) -> Dat
     """A version by its id, its name (the newest) or `NAME@VERSION`. Raises `NotFound`."""
     found = await store.datasets.find(named, organization_id=organization_id)
     if found is None:
-        raise NotFound(f"There is no dataset '{named[:200]}'.", param="dataset")
+        raise NotFound(
+            f"There is no dataset '{named[:200]}': create it with `briggs datasets create`, or see "
+            "which there are with `briggs datasets list`.",
+            param="dataset",
+        )
     return found
 
 

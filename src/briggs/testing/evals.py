@@ -8,7 +8,7 @@ from typing import Any
 
 from briggs.cli.evaluating.samples import name_file, read_file
 from briggs.cli.evaluating.scorers import WantedScorer, score_answers
-from briggs.client import AsyncClient, EvalReport
+from briggs.client import AsyncClient, ClientError, EvalReport
 from briggs.client.runner import Runner
 from briggs.testing.thresholds import judge_interval
 from briggs.types.texts import count_of
@@ -41,10 +41,15 @@ class Evals:
 
         `dataset` is the name of one, a file, or a list of samples. A scorer is its kind, an object
         with a kind and options, or a function of the answer's text and the sample. `options` are
-        those of `client.eval_runs.create`.
+        those of `client.eval_runs.create`. Raises `ClientError`.
         """
+        __tracebackhide__ = True
         wanted = [_read_scorer(each) for each in scorers]
-        return self._runner.run(self._run(dataset, targets, wanted, baseline, options))
+        try:
+            return self._runner.run(self._run(dataset, targets, wanted, baseline, options))
+        except ClientError as error:
+            # What was refused is of interest, and not how it was asked.
+            raise error.with_traceback(None) from None
 
     def require(
         self,
