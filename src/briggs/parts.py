@@ -61,7 +61,7 @@ class Parts:
         )
         self.drift = DriftWatching(self.gateway, store=store, peers=self.peers)
         self.prompts = PromptSorting(store, peers=self.peers)
-        self.hours = HourLearning(store)
+        self.hours = HourLearning(store, peers=self.peers)
         self.lake: Lake | None = None
         """None if the file has no `[lake]`."""
         if settings.file.lake is not None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from briggs.record.hours import HourLearning
-from briggs.storage import Query, Store, pages, zones
+from briggs.storage import Query, Store, hours, pages, zones
 from briggs.storage.queries import select_page
 from briggs.storage.tables import rollup_changes
 from briggs.types.completion_filters import parse_completion_filter
@@ -100,7 +100,7 @@ def vary(rng: random.Random, **members: Any) -> Completion:
 def list_queries() -> Iterator[Query]:
     now = current_time_us()
     for number, text in enumerate(FILTERS):
-        for sort in ("time", [*zones.BOUNDED][number % len(zones.BOUNDED)]):
+        for sort in ("time", [*hours.BOUNDED][number % len(hours.BOUNDED)]):
             yield Query(
                 organization_id="default",
                 filter=parse_completion_filter(text),
@@ -189,13 +189,13 @@ async def test_hours_are_learnt_in_the_background(
     rng = random.Random(7)
     for _ in range(60):
         await store.settle(vary(rng))
-    await HourLearning(store).learn()
+    await HourLearning(store, peers=store.nodes).learn()
     learnt: list[int] = []
 
-    def read_zone(_1: Any, _2: str, hour: int) -> None:
+    def read_zone(_1: Any, *, hour: int, **_2: Any) -> None:
         learnt.append(hour)
 
-    monkeypatch.setattr(zones, "_read_zone", read_zone)
+    monkeypatch.setattr(zones, "read_zone", read_zone)
     for sort in ("cost", "time"):
         unknown = parse_completion_filter('model = "nobody"')
         query = Query(organization_id="default", filter=unknown, sort=sort)
@@ -215,7 +215,7 @@ async def test_hours_that_cannot_be_better_are_not_sorted(
     for number, cost in enumerate(costs):
         at = now - number % 20 * HOUR - HOUR - number
         await store.settle(finished(created_at=at, tags=["t"], cost_usd=cost))
-    await HourLearning(store).learn()
+    await HourLearning(store, peers=store.nodes).learn()
     monkeypatch.setattr(pages, "SEARCHED_AT_ONCE", 1)
     monkeypatch.setattr(pages, "SEARCHED_MAX", 2)
     read: list[int] = []

@@ -433,6 +433,12 @@ def tell_when_nodes_were_seen(connection: Connection) -> None:
     reshape(connection, tables.nodes)
 
 
+@migration
+def keep_what_hours_have(connection: Connection) -> None:
+    """The keeper reads them in the background."""
+    reshape(connection, tables.hours)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

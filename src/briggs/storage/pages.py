@@ -15,6 +15,7 @@ from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
 from briggs.storage.filters import name_keys
 from briggs.storage.functions import by_key, index_key
+from briggs.storage.hours import BOUNDED
 from briggs.storage.pieces import read_rows
 from briggs.storage.previews import read_previews
 from briggs.storage.queries import (
@@ -42,7 +43,7 @@ from briggs.storage.tables import (
     deleted_completions,
 )
 from briggs.storage.types import AnyText
-from briggs.storage.zones import BOUNDED, ZoneSpan, find_oldest, merge, prunes
+from briggs.storage.zones import ZoneSpan, find_oldest, merge, prunes
 from briggs.types.completions import ID_PREFIX, Completion, current_time_us
 from briggs.types.errors import InvalidRequest
 from briggs.wires.recorded.preview import Preview, read_preview

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, delete, func, select, update
 
-from briggs.storage import rows, spending
+from briggs.storage import kept_hours, rows, spending
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import database_of
@@ -178,6 +178,7 @@ def record(
                 spent.setdefault(_find_place(each), Costs()).add(each)
     database = database_of(connection)
     database.zones.touch(hours)
+    kept_hours.forget(connection, hours)
     if database.is_shared and hours and min(hours, key=_HOUR)[1] < _this_hour():
         database.note_change(connection)
     _write_changes(connection, tallies, spent)
@@ -271,6 +272,7 @@ def forget(connection: Connection, *, organization_id: str, before: int) -> None
     connection.execute(delete(rollup_changes).where(*old))
     ours = rollups.c.organization_id == organization_id
     connection.execute(delete(rollups).where(ours, rollups.c.begin_at < before))
+    kept_hours.forget_before(connection, organization_id=organization_id, at=before)
     forget_fills(connection)
 
 

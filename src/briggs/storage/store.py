@@ -34,6 +34,7 @@ from briggs.storage.feedback_tasks import FeedbackTasks
 from briggs.storage.figures import CompletionFigures
 from briggs.storage.forgetting import Forgetting
 from briggs.storage.judges import Judges
+from briggs.storage.kept_hours import KeptHours
 from briggs.storage.keys import Keys
 from briggs.storage.lake import LakeRecords
 from briggs.storage.migrations import migrate
@@ -142,6 +143,7 @@ class Store:
         self.usage = Usage(self)
         self.views = Views(self)
         self.figures = CompletionFigures(self)
+        self.hours = KeptHours(self)
         self.rollups = Rollups(self, bodies=bodies)
         self.spending = Spending(self)
         self.retention = Retention(self, sweeper=sweeper, forgetting=forgetting, bodies=bodies)

@@ -354,6 +354,17 @@ rollup_fills = Table(
     sqlite_with_rowid=False,
 )
 
+# What the completions of a past hour range over: see `kept_hours.py`. The zone is null while it is
+# being read, and `token` says by which reading. A change of the hour deletes the row.
+hours = Table(
+    "hours",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("hour", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("token", AnyText, nullable=False),
+    Column("zone", LargeBinary),
+)
+
 keys = Table(
     "keys",
     metadata,
