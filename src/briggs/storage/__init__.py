@@ -1,5 +1,6 @@
 """The only package that speaks SQL."""
 
+from briggs.storage.bars import Bin
 from briggs.storage.database import Durability
 from briggs.storage.errors import (
     AlreadySettled,
@@ -14,7 +15,7 @@ from briggs.storage.pages import Page, Summary, SummaryPage
 from briggs.storage.queries import Query, Sort
 from briggs.storage.retention import Due
 from briggs.storage.store import Store, StoreStatistics
-from briggs.storage.surveys import Bin, Survey
+from briggs.storage.surveys import Survey
 from briggs.types.errors import StoreUnavailable
 
 __all__ = [

@@ -468,9 +468,8 @@ def _count_calls(
             database_of(connection).snapshot(connection),
             database_of(connection).time_limit(connection, COUNTED_WITHIN_S),
         ):
-            # Not what the writer remembers, which may be older or newer than this snapshot.
-            is_ours = rollup_fills.c.organization_id == organization_id
-            if first < (connection.scalar(select(rollup_fills.c.until_at).where(is_ours)) or 0):
+            hours = read_hours(connection, organization_id=organization_id, begin=first, end=last)
+            if hours is None:
                 return None
             place = completions.c.created_at
             ours = select(func.count()).where(completions.c.organization_id == organization_id)
@@ -480,20 +479,41 @@ def _count_calls(
             if begin is not None:
                 parts.append(ours.where(place >= begin, place < first))
             count = sum(connection.scalar(part) or 0 for part in parts)
-            for table, conditions in ((rollups, [rollups.c.span == "hour"]), (rollup_changes, [])):
-                at = table.c.begin_at
-                whole = [table.c.organization_id == organization_id, at >= first, at < last]
-                tallies = select(table.c.tally).where(*whole, *conditions)
-                count += sum(_CALLS.decode(text).calls for text in connection.scalars(tallies))
+            count += sum(tally.calls for _, _, tally in hours)
             return count
     except TimeoutError:
         return None
 
 
-class _Calls(msgspec.Struct):
-    """The part of a tally that is counted."""
+class Ended(msgspec.Struct):
+    """The part of a tally that says how many calls ended."""
 
     calls: int = 0
+    failed: int = 0
+
+
+def read_hours(
+    connection: Connection, *, organization_id: str, begin: int, end: int
+) -> list[tuple[int, str, Ended]] | None:
+    """What ended in the whole hours from a time to before another: the beginning of an hour, a
+    provider, and the sums to add up. None if older completions are not counted yet.
+
+    The reads must see the same state.
+    """
+    # Not what the writer remembers, which may be older or newer than this state.
+    is_ours = rollup_fills.c.organization_id == organization_id
+    if begin < (connection.scalar(select(rollup_fills.c.until_at).where(is_ours)) or 0):
+        return None
+    found: list[tuple[int, str, Ended]] = []
+    for table, conditions in ((rollups, [rollups.c.span == "hour"]), (rollup_changes, [])):
+        at = table.c.begin_at
+        whole = [table.c.organization_id == organization_id, at >= begin, at < end]
+        statement = select(at, table.c.provider, table.c.tally).where(*whole, *conditions)
+        found += [
+            (_hour_of(begin_at), provider, _ENDED.decode(tally))
+            for begin_at, provider, tally in connection.execute(statement)
+        ]
+    return found
 
 
 def _find_least_certain(rollups: Iterable[Rollup], *, limit: int) -> dict[int, int]:
@@ -611,7 +631,7 @@ _COUNTED = [
 ]
 _NOTHING = Tally()
 _TALLIES = msgspec.json.Decoder(Tally)
-_CALLS = msgspec.json.Decoder(_Calls)
+_ENDED = msgspec.json.Decoder(Ended)
 _ENCODER = msgspec.json.Encoder()
 
 
