@@ -12,6 +12,7 @@ from briggs.alerts.alerts import Alerts
 from briggs.drift.watches import DriftWatching
 from briggs.evals.prompt_sorting import PromptSorting
 from briggs.evals.runs import EvalRuns
+from briggs.feedback.results import KnownResults
 from briggs.gateway.book import Book
 from briggs.gateway.calls import Gateway
 from briggs.gateway.nodes import Nodes
@@ -62,6 +63,7 @@ class Parts:
         self.drift = DriftWatching(self.gateway, store=store, peers=self.peers)
         self.prompts = PromptSorting(store, peers=self.peers)
         self.hours = HourLearning(store, peers=self.peers)
+        self.results = KnownResults(store)
         self.lake: Lake | None = None
         """None if the file has no `[lake]`."""
         if settings.file.lake is not None:

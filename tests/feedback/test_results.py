@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from briggs.feedback import results
 from briggs.feedback.answers import read_answers
+from briggs.feedback.disagreements import find_disagreements
 from briggs.feedback.feedback import FeedbackPost, create_feedback
-from briggs.feedback.results import list_between, read_results
-from briggs.feedback.tasks import TaskChange, create_task
-from briggs.storage import Store
-from briggs.types.feedback import FeedbackTask, ReviewerKind
+from briggs.feedback.results import KnownResults, list_between, read_results
+from briggs.feedback.tasks import TaskChange, create_task, update_task
+from briggs.storage import FeedbackQuery, Store
+from briggs.types.feedback import Feedback, FeedbackTask, ReviewerKind
 from tests.storage.records import finished
 
 SCHEMA: dict[str, Any] = {
@@ -101,3 +105,58 @@ async def test_a_task_without_answers(store: Store) -> None:
     assert all(
         each.mean is None and each.models is None and not each.weeks for each in found.fields
     )
+
+
+async def test_known_results_are_those_of_all_answers(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any change they are what reading all feedback gives. Without one, none is read."""
+    rng = random.Random(5)
+    calls = [finished(created_at=number * 86_400_000_000) for number in range(1, 9)]
+    for each in calls:
+        await store.settle(each)
+    task = await create_task(
+        store, TaskChange(name="n", json_schema=SCHEMA), organization_id="default"
+    )
+    known = KnownResults(store)
+
+    def edit(before: Feedback) -> Feedback:
+        return msgspec.structs.replace(before, json_values={"stars": rng.randint(1, 5)})
+
+    for step in range(40):
+        query = FeedbackQuery(organization_id="default", task_id=task.id)
+        given, _ = await store.feedback.list(query, limit=100)
+        choice = rng.random()
+        if not given or choice < 0.6:
+            reviewer, kind = rng.choice(_REVIEWERS)
+            stars, safe = rng.randint(1, 5), rng.random() < 0.5
+            await grade(store, task, rng.choice(calls).id, reviewer, kind, stars=stars, safe=safe)
+        elif choice < 0.75:
+            await store.feedback.update(
+                rng.choice(given).id, organization_id="default", change=edit
+            )
+        elif choice < 0.9:
+            await store.feedback.delete(rng.choice(given).id, organization_id="default")
+        elif len(calls) > 4:
+            gone = calls.pop()
+            await store.completions.delete(gone.id, organization_id="default")
+        else:
+            task = await update_task(
+                store, task.id, TaskChange(instruction=f"{step}"), organization_id="default"
+            )
+        version = rng.choice([None, 1])
+        found = await known.read(task, version=version, least=3)
+        answers = await read_answers(store, task, version=version)
+        assert found.results == await read_results(store, task, version=version)
+        assert found.least_agreed == find_disagreements(answers, limit=3)
+        with monkeypatch.context() as patch:
+            patch.setattr(results, "read_answers", None)
+            assert await known.read(task, version=version, least=3) is found
+
+
+_REVIEWERS: list[tuple[str, ReviewerKind]] = [
+    ("ann", "person"),
+    ("ben", "person"),
+    ("judge", "model"),
+    ("lea", "lead"),
+]

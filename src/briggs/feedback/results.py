@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from briggs.feedback.answers import (
     read_answers,
     show,
 )
+from briggs.feedback.disagreements import Disagreements, find_disagreements
 from briggs.storage import Store
 from briggs.types import json
 from briggs.types.feedback import Feedback, FeedbackTask, ReviewerKind
@@ -29,6 +30,8 @@ Side = Literal["people", "models"]
 """Whose answers: those of reviewers of the kind `model`, or all others."""
 
 BARS_MAX = 20
+KNOWN_MAX = 64
+"""How many results are remembered."""
 
 
 class Bar(msgspec.Struct, kw_only=True, frozen=True):
@@ -99,6 +102,36 @@ class Results(msgspec.Struct, kw_only=True, frozen=True):
     """Fields of free text, which are not compared."""
 
 
+class FirstResults(NamedTuple):
+    """What the page of a task begins with."""
+
+    results: Results
+    least_agreed: Disagreements
+    """The first of them."""
+
+
+class KnownResults:
+    """Remembers the results of tasks for as long as nothing changes in their feedback."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[tuple[str, str, int], tuple[object, FirstResults]] = {}
+
+    async def read(self, task: FeedbackTask, *, version: int | None, least: int) -> FirstResults:
+        """The results of a version, by default the newest. Raises `NotFound`."""
+        # Before the answers, so that what changes meanwhile is not taken for known.
+        state = await self._store.feedback.read_mark(task), task.version, least
+        key = task.organization_id, task.id, task.version if version is None else version
+        known = self._known.pop(key, None)
+        if known is None or known[0] != state:
+            answers = await read_answers(self._store, task, version=version)
+            known = state, await asyncio.to_thread(_summarise_first, answers, least)
+        self._known[key] = known
+        if len(self._known) > KNOWN_MAX:
+            del self._known[next(iter(self._known))]
+        return known[1]
+
+
 async def read_results(store: Store, task: FeedbackTask, *, version: int | None = None) -> Results:
     """The results of a version, by default the newest. Raises `NotFound`."""
     answers = await read_answers(store, task, version=version)
@@ -116,6 +149,10 @@ def summarise(answers: Answers) -> Results:
         reviewers=_summarise_reviewers(compared, answers),
         left_out=[field.name for field in fields if field.kind == "text"],
     )
+
+
+def _summarise_first(answers: Answers, least: int) -> FirstResults:
+    return FirstResults(summarise(answers), find_disagreements(answers, limit=least))
 
 
 def list_between(

@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
 
-from briggs.storage import counts, indexes, lake_deletions, records, rollups, search_index
+from briggs.storage import (
+    counts,
+    feedback_marks,
+    indexes,
+    lake_deletions,
+    records,
+    rollups,
+    search_index,
+)
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.counts import Count
@@ -383,6 +391,7 @@ def _merge(
     keep_preview(connection, of=after)
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
+    feedback_marks.note_about(connection, [id], organization_id=organization_id)
     search_index.note(connection, of=[after, *removed])
     if removed and removed[0].status != "started":
         lake_deletions.demand(connection, of=[after])
@@ -407,6 +416,9 @@ def _create_missing(
         keep_preview(connection, of=each)
     indexes.create(connection, of=added)
     rollups.record(connection, added=added)
+    feedback_marks.note_about(
+        connection, [each.id for each in added], organization_id=organization_id
+    )
     search_index.note(connection, of=added)
     revive(connection, of=added)
     return there

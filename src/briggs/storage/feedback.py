@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import erasure, feedback_matches, feedback_queue, rows, tables
+from briggs.storage import erasure, feedback_marks, feedback_matches, feedback_queue, rows, tables
 from briggs.storage.access import Access
 from briggs.storage.redactor import Redactor
 from briggs.storage.tables import (
@@ -86,6 +86,14 @@ class FeedbackStore:
         redacted, earlier = self._redact(given), [self._redact(each) for each in versions]
         return await self._access.act(
             lambda connection: _create_missing(connection, redacted, earlier)
+        )
+
+    async def read_mark(self, task: FeedbackTask) -> str:
+        """A name for the feedback of a task as it is now. Another one if anything has changed."""
+        return await self._access.read(
+            lambda connection: feedback_marks.read(
+                connection, task.id, organization_id=task.organization_id
+            )
         )
 
     async def retrieve(self, query: FeedbackQuery, *, id: str) -> Feedback | None:
@@ -210,7 +218,7 @@ def insert(connection: Connection, given: Feedback, row: dict[str, Any]) -> None
     connection.execute(_INSERT, row)
     if given.completion_ids:
         connection.execute(_INSERT_COMPLETIONS, _list_rows(given))
-    _count_reviews(connection, given)
+    _note_change(connection, given)
 
 
 def _create_missing(
@@ -299,6 +307,7 @@ def _update(
         after.version += 1
         after.updated_at = current_time_us()
     connection.execute(update(feedback).where(*this).values(rows.encode(after, table=feedback)))
+    feedback_marks.note(connection, [after.task_id], organization_id=organization_id)
     return after
 
 
@@ -312,7 +321,8 @@ def _this(id: str, *, organization_id: str) -> Sequence[ColumnElement[bool]]:
     return (feedback.c.organization_id == organization_id, feedback.c.id == id)
 
 
-def _count_reviews(connection: Connection, of: Feedback) -> None:
+def _note_change(connection: Connection, of: Feedback) -> None:
+    feedback_marks.note(connection, [of.task_id], organization_id=of.organization_id)
     feedback_matches.count_reviews(
         connection,
         organization_id=of.organization_id,
@@ -334,7 +344,7 @@ def delete(connection: Connection, id: str, *, organization_id: str) -> bool:
     ):
         ours = table.c.organization_id == organization_id
         connection.execute(table.delete().where(ours, column == id))
-    _count_reviews(connection, found[0])
+    _note_change(connection, found[0])
     erasure.demand(connection)
     return True
 

@@ -439,6 +439,11 @@ def keep_what_hours_have(connection: Connection) -> None:
     reshape(connection, tables.hours)
 
 
+@migration
+def mark_changes_of_feedback(connection: Connection) -> None:
+    reshape(connection, tables.feedback_marks)
+
+
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:
     """Run a step. Returns False if another process has just run it."""
     this = select(tables.migrations.c.number).where(tables.migrations.c.number == number)

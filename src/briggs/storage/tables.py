@@ -506,6 +506,16 @@ feedback_versions = Table(
     sqlite_with_rowid=False,
 )
 
+# A name for the feedback of a task as it is now: see `feedback_marks.py`.
+feedback_marks = Table(
+    "feedback_marks",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("mark", AnyText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # The completions that a feedback is about. They may have been deleted.
 feedback_completions = Table(
     "feedback_completions",

@@ -166,7 +166,15 @@ async def _show(
     problem: str = "",
 ) -> Response:
     store = find_parts(request).store
-    answers = await read_answers(store, task, version=version)
+    if tab == "results":
+        results, page = await find_parts(request).results.read(
+            task, version=version, least=LEAST_AGREED
+        )
+        values = {"least": await _read_differing(store, task, page.data), "differ": page}
+    else:
+        answers = await read_answers(store, task, version=version)
+        results = await asyncio.to_thread(summarise, answers)
+        values = await _read_tab(request, task, tab, answers)
     return await render(
         request,
         f"feedback/{tab}.html",
@@ -178,11 +186,11 @@ async def _show(
             (name, f"/feedback/{task.id}?tab={each}", each == tab, None)
             for each, name in TABS.items()
         ],
-        results=await asyncio.to_thread(summarise, answers),
+        results=results,
         progress=await measure_progress(store, task),
         link=link,
         problem=problem,
-        **await _read_tab(request, task, tab, answers),
+        **values,
     )
 
 
@@ -191,9 +199,6 @@ async def _read_tab(
 ) -> dict[str, Any]:
     """The values that one tab needs besides the results."""
     store = find_parts(request).store
-    if tab == "results":
-        page = await asyncio.to_thread(find_disagreements, answers, limit=LEAST_AGREED)
-        return {"least": await _read_differing(store, task, page.data), "differ": page}
     if tab == "differ":
         offset = _read_offset(request)
         page = await asyncio.to_thread(find_disagreements, answers, limit=PAGE, offset=offset)
