@@ -25,7 +25,9 @@ DELETING = ("rewritten", "expired", "swept")
 COMPACTING = ("copied", "replaced", "forgotten", "tidied")
 FORGOTTEN = "user-1"
 FILES_A_DAY = 2
-STEPS = (*ARCHIVING, *DELETING, *COMPACTING)
+EMPTYING = ("emptied",)
+EMPTIED = LakeQuery(organization_id="default", created_to=2**61)
+STEPS = (*ARCHIVING, *DELETING, *COMPACTING, *EMPTYING)
 
 
 def kill_before(owner: Any, name: str, *, at: int = 0) -> None:
@@ -66,7 +68,7 @@ def patch(step: str) -> None:
             kill_after(warehouse.Warehouse, "commit")
         case "half taken out":
             kill_before(lake_records, "delete_completions", at=2)
-        case "rewritten":
+        case "rewritten" | "emptied":
             kill_after(archive.Archiver, "_rewrite")
         case "expired":
             kill_after(warehouse.Warehouse, "expire")
@@ -93,14 +95,17 @@ async def run(folder: Path, step: str) -> None:
         await fill_with_small_files(store, archiver)
     else:
         await fill(store, *create_all())
-    if step in DELETING:
+    if step in (*DELETING, *EMPTYING):
         await archive_all(archiver)
+    if step in DELETING:
         await store.lake.demand(LakeQuery(organization_id="default", user=FORGOTTEN))
     patch(step)
     if step in COMPACTING:
         await Compactor(lake, store).compact(organization_id="default")
         await archiver.sweep(lake.open())
     await archiver.delete()
+    if step in EMPTYING:
+        await archiver.empty(EMPTIED)
     await archive_all(archiver)
 
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyiceberg.expressions.visitors import _ManifestEvalVisitor
+from pyiceberg.manifest import ManifestFile
 
 from briggs.lake.archive import Archiver
 from briggs.lake.compaction import Compactor
@@ -28,7 +30,7 @@ from tests.lake.completions import (
     read_all,
     read_bytes,
 )
-from tests.lake.crash import DELETING, FORGOTTEN, STEPS
+from tests.lake.crash import DELETING, EMPTIED, EMPTYING, FORGOTTEN, STEPS
 from tests.storage.test_feedback import answer, create_task
 
 EVERYTHING = LakeQuery(organization_id="default")
@@ -160,6 +162,52 @@ async def test_a_deletion_reaches_every_byte(
     assert await archive(archiver) == (0, 0)
 
 
+async def test_retention_reaches_every_byte_of_messages(
+    store: Store, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    """Rows that are only in the lake lose their messages by age and tag, and keep the rest."""
+    await fill(store, *create_all())
+    archiver = Archiver(warehouse, store, moves=True)
+    await archive(archiver)
+    term = LakeQuery(organization_id="default", tags=["tag-1"], created_to=create(4).created_at)
+    gone = [create(1), create(3)]
+    assert b"asked-0-1" in read_bytes(tmp_path / "lake")
+    assert await archiver.empty(term) == len(gone)
+    left = read_bytes(tmp_path / "lake")
+    for each in gone:
+        assert each.request[:9] not in left and (each.response or b"-") not in left
+    read = {each.id: each for each in read_all(warehouse)}
+    for each in gone:
+        emptied = read.pop(each.id)
+        assert emptied.bodies_deleted_at is not None
+        each.request, each.response, each.bodies_deleted_at = b"", None, emptied.bodies_deleted_at
+        assert emptied == each
+    assert [*read.values()] == [each for each in create_all() if each.id in read]
+    states = [each.snapshot_id for each in warehouse.open().snapshots()]
+    assert await archiver.empty(term) == 0, "nothing is written twice"
+    assert [each.snapshot_id for each in warehouse.open().snapshots()] == states
+
+
+async def test_threads_of_a_commit_share_nothing(
+    store: Store, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each manifest is looked at by an evaluator of its own, which remembers what it looks at."""
+    await fill(store, *create_all())
+    await archive(Archiver(warehouse, store, moves=False))
+    table = warehouse.open()
+    files = warehouse.list_files(table)
+    used, look = [], _ManifestEvalVisitor.eval
+
+    def note(self: _ManifestEvalVisitor, manifest: ManifestFile) -> bool:
+        used.append(self)
+        return look(self, manifest)
+
+    monkeypatch.setattr(_ManifestEvalVisitor, "eval", note)
+    warehouse.commit(table, added=[], removed=files[:1], summary={})
+    assert len({id(each) for each in used}) == len(used) >= 4, "two manifests, twice each"
+    assert len(warehouse.list_files(table)) == 1
+
+
 async def test_an_organization_leaves_the_lake(store: Store, warehouse: Warehouse) -> None:
     """Nothing of a deleted organization is left, and all of the others."""
     await fill(store, create(1), create(2, organization_id="other"))
@@ -202,14 +250,21 @@ async def check_killed(folder: Path, step: str) -> None:
     store, warehouse = await Store.open(folder), open_warehouse(folder)
     archiver = Archiver(warehouse, store, moves=True)
     await archiver.delete()
+    if step in EMPTYING:
+        await archiver.empty(EMPTIED)
+        assert b"said-" not in read_bytes(folder / "lake"), step
     await archive(archiver)
     wanted = [each for each in create_all() if step not in DELETING or each.user != FORGOTTEN]
-    assert read_all(warehouse) == wanted, step
+    if step in EMPTYING:
+        assert [each.id for each in read_all(warehouse)] == [each.id for each in wanted]
+    else:
+        assert read_all(warehouse) == wanted, step
     assert await list_stored(store) == [], step
     if step in DELETING:
         assert FORGOTTEN.encode() not in read_bytes(folder / "lake"), step
+    there = read_all(warehouse)
     await Compactor(warehouse, store).compact(organization_id="default")
-    assert read_all(warehouse) == wanted, step
+    assert read_all(warehouse) == there, step
     table = warehouse.open()
     warehouse.expire(table)
     warehouse.delete_files(table, warehouse.list_unreachable(table))

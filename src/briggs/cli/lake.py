@@ -34,7 +34,7 @@ def lake() -> None:
 @lake.command()
 @server_options
 def archive(server: Address) -> None:
-    """Bring what is old enough to the lake now, and delete there what was deleted.
+    """Bring what is old enough to the lake now, and delete there what was deleted or is too old.
 
     Ctrl-C ends only the waiting.
 
@@ -53,6 +53,7 @@ def archive(server: Address) -> None:
         print_line(f"archived {now.archived:>12,}".encode())
         print_line(f"deleted  {now.deleted:>12,}  from the record".encode())
         print_line(f"deleted  {now.forgotten:>12,}  from the lake".encode())
+        print_line(f"emptied  {now.emptied:>12,}  in the lake, as [retention] says".encode())
 
     asyncio.run(ask())
 

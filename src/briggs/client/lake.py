@@ -17,6 +17,8 @@ class LakeRound(Object):
     """Completions that have left the record, because they are in the lake."""
     forgotten: int
     """Completions that have left the lake, because they were deleted or changed."""
+    emptied: int
+    """Completions whose messages have left the lake, as `[retention]` says."""
     is_running: bool
     """Whether it goes on. Ask again for what it has done."""
 

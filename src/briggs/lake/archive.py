@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
 from briggs.lake.columns import digest
 from briggs.lake.files import FileWriter, read_file
 from briggs.lake.reading import has_any, list_ids
@@ -19,7 +21,7 @@ from briggs.lake.warehouse import Warehouse, explain
 from briggs.storage import Store
 from briggs.storage.batches import cut
 from briggs.storage.lake import OldCompletion
-from briggs.types.completions import Completion
+from briggs.types.completions import Completion, current_time_us
 from briggs.types.lake import LakeDeletion, LakeQuery
 from briggs.types.limits import DAY_US
 from briggs.types.record_columns import fit
@@ -40,6 +42,9 @@ DELETIONS_AT_ONCE = 1_000
 
 _BEGINNING = (-(2**63), "")
 
+_Change = Callable[[Completion], Completion | None]
+"""Says what becomes of a row: itself, another one in its place, or None to delete it."""
+
 
 class Archived(NamedTuple):
     """What a round has done so far."""
@@ -50,6 +55,8 @@ class Archived(NamedTuple):
     """Completions that have left the record, because they are in the lake."""
     forgotten: int = 0
     """Completions that have left the lake, because they were deleted or changed."""
+    emptied: int = 0
+    """Completions whose messages have left the lake, as `[retention]` says."""
 
 
 class Archiver:
@@ -223,20 +230,44 @@ class Archiver:
             if query.selects(each)
         }
 
+    async def empty(self, query: LakeQuery) -> int:
+        """Delete the bodies of what a query selects in the lake. Returns how many had some."""
+        query = structs.replace(query, has_bodies=True)
+        now_us = current_time_us()
+
+        def change(each: Completion) -> Completion:
+            if not query.selects(each):
+                return each
+            bodies: dict[str, bytes | None] = {"request": b"", "response": None, "received": None}
+            return structs.replace(each, **bodies, bodies_deleted_at=now_us)
+
+        with explain("be written"):
+            table = await asyncio.to_thread(self._warehouse.open)
+            count = await self._change(table, [query], change=change, name="briggs.emptied")
+            if count or self._swept is None:
+                await self._sweep_all(table)
+        return count
+
     async def _delete(self, deletions: Sequence[LakeDeletion]) -> int:
         """Write the files anew that have what these deletions select, and forget the old ones."""
+        queries = [each.query for each in deletions]
+
+        def change(each: Completion) -> Completion | None:
+            return None if any(query.selects(each) for query in queries) else each
+
         table = await asyncio.to_thread(self._warehouse.open)
-        count = 0
-        for file in await asyncio.to_thread(self._find_files, table, deletions):
-            await self._store.require_term()
-            count += await asyncio.to_thread(self._rewrite, table, file, deletions)
+        count = await self._change(table, queries, change=change, name="briggs.deleted")
         # A process that was killed may have written the files anew and not deleted the old ones. So
         # that is looked at once in each state of the table, even if there is nothing to delete.
         state = table.current_snapshot()
         if count or state is None or state.snapshot_id != self._swept:
-            await self.sweep(table)
-            self._swept = None if state is None else state.snapshot_id
+            await self._sweep_all(table)
         return count
+
+    async def _sweep_all(self, table: Table) -> None:
+        await self.sweep(table)
+        state = table.current_snapshot()
+        self._swept = None if state is None else state.snapshot_id
 
     async def sweep(self, table: Table, *, until_ms: int | None = None) -> None:
         """Forget the states of the table before the current one, and delete the files that no state
@@ -249,31 +280,44 @@ class Archiver:
         await self._store.require_term()
         await asyncio.to_thread(self._warehouse.delete_files, table, left)
 
-    def _find_files(self, table: Table, deletions: Sequence[LakeDeletion]) -> Sequence[DataFile]:
-        """The files that have what some deletions select."""
+    async def _change(
+        self, table: Table, queries: Sequence[LakeQuery], *, change: _Change, name: str
+    ) -> int:
+        """Write the files anew that have what queries select. Returns how many rows changed.
+
+        `name` is what the table's history calls that number.
+        """
+        count = 0
+        for file in await asyncio.to_thread(self._find_files, table, queries):
+            if self.is_stopping:
+                break
+            await self._store.require_term()
+            count += await asyncio.to_thread(self._rewrite, table, file, change=change, name=name)
+        return count
+
+    def _find_files(self, table: Table, queries: Sequence[LakeQuery]) -> Sequence[DataFile]:
+        """The files that have what some queries select."""
         files: dict[str, DataFile] = {}
-        for each in deletions:
-            for file in self._warehouse.list_files(table, each.query):
-                if file.file_path not in files and has_any(
-                    self._warehouse, table, file, each.query
-                ):
+        for query in queries:
+            for file in self._warehouse.list_files(table, query):
+                if file.file_path not in files and has_any(self._warehouse, table, file, query):
                     files[file.file_path] = file
         return [*files.values()]
 
-    def _rewrite(self, table: Table, file: DataFile, deletions: Sequence[LakeDeletion]) -> int:
-        kept = deleted = 0
+    def _rewrite(self, table: Table, file: DataFile, *, change: _Change, name: str) -> int:
+        count = 0
         writer: FileWriter | None = None
         try:
             for each in read_file(self._warehouse, file.file_path):
-                if any(one.query.selects(each) for one in deletions):
-                    deleted += 1
+                changed = change(each)
+                count += changed is not each
+                if changed is None:
                     continue
                 if writer is None:
                     day = each.created_at // DAY_US
                     writer = FileWriter(self._warehouse, table, day=day)
-                writer.add([each])
-                kept += 1
-            if not deleted:
+                writer.add([changed])
+            if not count:
                 return 0
             if writer is not None:
                 writer.finish()
@@ -282,9 +326,8 @@ class Archiver:
         finally:
             if writer is not None:
                 writer.discard()
-        summary = {"briggs.deleted": str(deleted)}
-        self._warehouse.commit(table, added=added, removed=[file], summary=summary)
-        return deleted
+        self._warehouse.commit(table, added=added, removed=[file], summary={name: str(count)})
+        return count
 
 
 def _span(some: Sequence[OldCompletion], *, organization_id: str) -> LakeQuery:

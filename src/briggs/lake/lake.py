@@ -16,7 +16,6 @@ from briggs.lake.archive import Archived, Archiver
 from briggs.lake.compaction import FILES_MIN, Compacted, Compactor, list_groups
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse, count_rows, explain, find_newest
-from briggs.record.retention import list_terms
 from briggs.settings import LakeSettings, Settings
 from briggs.storage import Store
 from briggs.storage.folders import hold
@@ -27,6 +26,7 @@ from briggs.types.errors import Conflict, LakeUnavailable
 from briggs.types.keeping import Keeping
 from briggs.types.lake import LakeQuery
 from briggs.types.limits import DAY_US
+from briggs.types.organizations import Organization
 from briggs.types.peers import Peers
 from briggs.types.retention import Term
 
@@ -75,6 +75,7 @@ class LakeRound(NamedTuple):
     archived: int
     deleted: int
     forgotten: int
+    emptied: int
     is_running: bool
 
 
@@ -101,7 +102,6 @@ class Lake:
     def __init__(self, settings: Settings, *, store: Store, peers: Peers) -> None:
         assert settings.file.lake is not None, "the caller looks"
         self._settings = settings.file.lake
-        self._terms = list_terms(settings.file.retention)
         self._folder = settings.data
         self._is_shared = settings.store_address is not None
         """Whether servers with other folders may use the same record."""
@@ -303,13 +303,16 @@ class Lake:
 
     async def _archive_now(self, organization_id: str) -> None:
         def tell(done: Archived) -> None:
-            self._done[organization_id] = done._replace(forgotten=forgotten)
+            self._done[organization_id] = done._replace(forgotten=forgotten, emptied=emptied)
             self._held.pop(organization_id, None)
 
         self._done[organization_id] = Archived()
         async with self._lock:
             with self._hold():
                 self._archiver.begin_anew()
+                emptied = 0
+                if organization := await self._store.organizations.find(organization_id):
+                    emptied = await self._apply_retention(organization)
                 forgotten = await self._archiver.delete()
                 tell(Archived())
                 await self._archiver.archive(
@@ -368,7 +371,9 @@ class Lake:
                 if now >= self._anew_at:
                     self._archiver.begin_anew()
                     self._anew_at = now + ANEW_S
-                    await self._delete_by_age()
+                    for each in await self._store.organizations.list():
+                        await self._apply_retention(each)
+                    await self._archiver.delete()
                 # Only whole days, so that a day is a few large files.
                 end = self._find_end() // DAY_US * DAY_US
                 for each in await self._store.organizations.list():
@@ -376,20 +381,22 @@ class Lake:
                     await self._compactor.compact(organization_id=each.id, files_min=FILES_MIN)
                 await self._tidy()
 
-    async def _delete_by_age(self) -> None:
-        """Delete whole completions that are only in the lake, as `[retention]` says."""
-        now_us = current_time_us()
-        for each in await self._store.organizations.list():
-            for term in self._terms:
-                if term.what == "metadata" and term.organization in (None, each.id, each.slug):
-                    await self._store.lake.demand(
-                        LakeQuery(
-                            organization_id=each.id,
-                            tags=[] if term.tag is None else [term.tag],
-                            created_to=now_us - term.span_us,
-                        )
-                    )
-        await self._archiver.delete()
+    async def _apply_retention(self, organization: Organization) -> int:
+        """Delete from the lake what `[retention]` says. Returns how many lost their messages."""
+        now_us, emptied = current_time_us(), 0
+        for term in self._store.retention.terms:
+            if term.organization not in (None, organization.id, organization.slug):
+                continue
+            query = LakeQuery(
+                organization_id=organization.id,
+                tags=[] if term.tag is None else [term.tag],
+                created_to=now_us - term.span_us,
+            )
+            if term.what == "bodies":
+                emptied += await self._archiver.empty(query)
+            else:
+                await self._store.lake.demand(query)
+        return emptied
 
     async def _tidy(self) -> None:
         """Delete the files that nobody reads any more."""

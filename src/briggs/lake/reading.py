@@ -147,3 +147,5 @@ def _list_conditions(query: LakeQuery) -> Iterator[Any]:
         yield time >= ConstantExpression(to_time(query.created_from))
     if query.created_to is not None:
         yield time < ConstantExpression(to_time(query.created_to))
+    if query.has_bodies:
+        yield ColumnExpression("bodies_deleted_at").isnull()

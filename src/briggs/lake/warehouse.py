@@ -130,6 +130,7 @@ class Warehouse:
             with table.transaction() as transaction:
                 update = transaction.update_snapshot(snapshot_properties=dict(summary))
                 with update.overwrite() if removed else update.merge_append() as snapshot:
+                    _separate_threads(snapshot)
                     for file in files:
                         snapshot.append_data_file(file)
                     for file in removed:
@@ -283,6 +284,17 @@ class Warehouse:
         if not hasattr(self, "_files"):
             self._files = PyArrowFileIO(self._catalog.properties)
         return self._files.fs_by_scheme(scheme, bucket), place
+
+
+def _separate_threads(snapshot: Any) -> None:
+    """Let each thread of a commit look at manifests by itself.
+
+    pyiceberg 0.12 gives its threads one evaluator, which remembers the manifest that it looks at.
+    So a manifest may seem to have nothing to remove while another thread looks at its own, and the
+    commit fails: "Missing required files to delete" (`_OverwriteFiles`, 2026-11-30).
+    """
+    build = snapshot._build_manifest_evaluator
+    snapshot._build_manifest_evaluator = lambda spec_id: lambda manifest: build(spec_id)(manifest)
 
 
 def find_schema(table: Table) -> Any:

@@ -141,6 +141,11 @@ class Retention:
         self._forgetting = forgetting
         self._bodies = bodies
 
+    @property
+    def terms(self) -> Sequence[Term]:
+        """The terms by which the record is kept now."""
+        return self._sweeper.terms
+
     def use(self, terms: Sequence[Term]) -> None:
         """Keep the record by these terms from now on."""
         self._sweeper.terms = self._forgetting.terms = terms

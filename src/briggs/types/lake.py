@@ -24,6 +24,8 @@ class LakeQuery(msgspec.Struct, kw_only=True, frozen=True):
     """Unix time in microseconds, inclusive."""
     created_to: int | None = None
     """Unix time in microseconds, exclusive."""
+    has_bodies: bool = False
+    """Only completions whose messages were not deleted."""
 
     def selects(self, completion: Completion) -> bool:
         """Whether a completion of this organization is selected."""
@@ -37,6 +39,7 @@ class LakeQuery(msgspec.Struct, kw_only=True, frozen=True):
             and set(self.tags) <= {*completion.tags}
             and (self.created_from is None or completion.created_at >= self.created_from)
             and (self.created_to is None or completion.created_at < self.created_to)
+            and not (self.has_bodies and completion.bodies_deleted_at is not None)
         )
 
 

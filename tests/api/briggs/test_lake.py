@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from briggs.storage import Store
 from tests.api.briggs.test_retention import log
 from tests.api.test_peers import Pair
 from tests.cli.running import RunningServer, run
+from tests.lake.completions import read_bytes
 from tests.processes import Server, run_server
 from tests.storage.records import finished
 from tests.web.visitor import Visitor
+from tests.workers.lines import wait_until
 
 CONFIG = '[lake]\nwarehouse = "lake"\nafter = "1d"\nkeep_record = false\n'
 
@@ -153,6 +156,24 @@ def test_the_command_compacts(server: Server) -> None:
         *("files", "0", "->", "0"),
         *("bytes", "0", "->", "0"),
     ]
+
+
+def test_retention_reaches_the_lake(server: Server) -> None:
+    """A span that the file gets later deletes messages that are only in the lake."""
+    old, other = log(server, "canary-words", "wordless"), log(server, "canary-others")
+    archive(server)
+    rule = '[[retention.rules]]\ntag = "wordless"\nbodies = "30d"\n'
+    (server.data.parent / "data.toml").write_text(CONFIG + rule)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: bool(server.send("GET", "/api/v1/retention").json["data"]))
+    ended = run("lake", "archive", server=RunningServer(server.url, server.key, server.data))
+    assert "emptied             1  in the lake" in ended.output, ended.errors
+    reply = server.send("GET", f"/v1/chat/completions/{old}/messages")
+    assert (reply.status, reply.json["error"]["code"]) == (410, "deleted")
+    assert server.retrieve(old)["briggs"]["archived"] is True
+    assert server.send("GET", f"/v1/chat/completions/{other}/messages").status == 200
+    assert b"canary-others" in read_bytes(server.data / "lake")
+    assert b"canary-words" not in read_bytes(server.data / "lake")
 
 
 def test_another_organization_sees_nothing(server: Server) -> None:
