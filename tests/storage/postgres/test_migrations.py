@@ -61,6 +61,24 @@ def address(postgres_database: str) -> str:
     return postgres_database
 
 
+@pytest.fixture(scope="module")
+def new_shape(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a new database has."""
+    address = postgres.create_database()
+    database = open_database(tmp_path_factory.mktemp("new"), address)
+    migrate(database.writer)
+    database.close()
+    shape = describe(postgres, address)
+    postgres.drop_database(address)
+    return shape
+
+
+def open_database(folder: Path, address: str) -> PostgresDatabase:
+    return PostgresDatabase(
+        folder, address=address, password=None, durability="strict", readers_max=1
+    )
+
+
 def describe(postgres: Postgres, address: str) -> list[str]:
     return postgres.execute(SHAPE, database=address.rpartition("/")[2]).splitlines()
 
@@ -76,15 +94,13 @@ async def test_from_version(
     postgres: Postgres,
     tmp_path: Path,
     statements: str,
+    new_shape: list[str],
 ) -> None:
     """A database of any version becomes what a new one is, with everything that was recorded in it,
     and what it records next is found beside that."""
     postgres.execute(statements, database=address.rpartition("/")[2])
     store = await open_store()
-    new = postgres.create_database()
-    await (await open_store(tmp_path / "new", address=new)).close()
-    assert describe(postgres, address) == describe(postgres, new)
-    postgres.drop_database(new)
+    assert describe(postgres, address) == new_shape
     assert store.interrupted == 1
     old = await store.completions.retrieve("chatcmpl-1", organization_id="default")
     assert old is not None
@@ -103,6 +119,13 @@ async def test_from_version(
         assert not [*verify(reader, show=lambda what, done: None)]
 
 
+def test_no_version_is_left_out() -> None:
+    """There is a dump of each, from the first one that had PostgreSQL."""
+    numbers = [int(path.stem.removeprefix("version_")) for path in VERSIONS]
+    assert numbers == [*range(35, 35 + len(VERSIONS))]
+    assert len(VERSIONS) >= 14
+
+
 async def _find(store: Store, **members: object) -> list[str]:
     query = Query(organization_id="default", **members)  # type: ignore[arg-type]
     return [each.id for each in (await store.completions.list(query)).completions]
@@ -113,13 +136,7 @@ def test_many_start_at_once(address: str, tmp_path: Path) -> None:
     together = threading.Barrier(PROCESSES)
 
     def start(number: int) -> list[str]:
-        database = PostgresDatabase(
-            tmp_path / str(number),
-            address=address,
-            password=None,
-            durability="strict",
-            readers_max=1,
-        )
+        database = open_database(tmp_path / str(number), address)
         together.wait()
         done = migrate(database.writer)
         rows = database.writer.execute(select(tables.migrations.c.name)).all()
