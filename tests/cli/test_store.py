@@ -23,12 +23,18 @@ from sqlalchemy import (
 )
 
 from briggs.storage import Store, StoreError
+from briggs.storage.forgetting import make_partitions
 from briggs.storage.migrations import MIGRATIONS, migrate
 from briggs.storage.store import open_database
 from briggs.storage.tables import metadata
 from briggs.storage.types import AnyInteger, Json, Names
+from briggs.types.completions import create_first_id, current_time_us
+from briggs.types.limits import DAY_US
+from briggs.types.retention import Term
 from tests.cli.running import environment, run
+from tests.postgres import Postgres
 from tests.processes import Upstream, create_response, run_server
+from tests.storage.records import finished
 from tests.storage.test_long_texts import LONG, TWIN
 from tests.storage.test_long_texts import create as create_long
 
@@ -137,15 +143,60 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_table_is_copied(source: Path, tmp_path: Path, postgres_database: str) -> None:
-    """Through PostgreSQL and back, everything is as it was, to the last byte and to 2**70."""
+def test_every_table_is_copied(
+    source: Path, tmp_path: Path, postgres: Postgres, postgres_database: str
+) -> None:
+    """Through two databases of PostgreSQL and back, everything is as it was, to the last byte and
+    to 2**70."""
     there = copy(source, postgres_database)
-    back = copy(postgres_database, tmp_path / "data")
+    other = postgres.create_database()
+    beside = copy(postgres_database, other)
+    back = copy(other, tmp_path / "data")
     before, after = read_tables(source), read_tables(tmp_path / "data")
     assert after == before
     assert {name for name, rows in before.items() if len(rows) < ROWS} == set()
     assert {*there} == {*before}
-    assert there == back
+    assert there == beside == back
+    postgres.drop_database(other)
+
+
+async def test_partitions_are_copied(
+    tmp_path: Path, postgres: Postgres, postgres_database: str
+) -> None:
+    """What is in partitions comes along, into a database without any or with others."""
+    other = postgres.create_database()
+    term, now = Term(what="metadata", span="4d"), current_time_us()
+    days = range(5)
+    store = await Store.open(tmp_path / "data", address=postgres_database)
+    begun = now - (len(days) + 1) * DAY_US
+    await store.act(lambda connection: make_partitions(connection, term, now_us=begun))
+    for day in days:
+        created_at = now - day * DAY_US
+        id = f"{create_first_id(created_at)}-7000-8000-{day:012x}"
+        await store.settle(finished(id=id, created_at=created_at, tags=["t"]))
+    await store.close()
+    count = "SELECT count(DISTINCT tableoid) FROM completions"
+
+    def read(address: str, sql: str) -> str:
+        return postgres.execute(sql, database=address.rpartition("/")[2])
+
+    assert int(read(postgres_database, count)) > 2
+    first = copy(postgres_database, other)
+    assert first["completions"][:2] == [str(len(days)), str(len(days))]
+    assert read(other, count) == "1"
+    database = open_database(
+        tmp_path / "other", address=other, password=None, durability="strict", log_bytes_max=2**26
+    )
+    with database.migration(database.writer):
+        make_partitions(database.writer, term, now_us=begun + DAY_US)
+    database.close()
+    assert int(read(other, count)) > 2, "they have moved"
+    again = copy(postgres_database, other)
+    assert {(written, removed) for _, written, removed, _ in again.values()} == {("0", "0")}
+    assert [each[3] for each in again.values()] == [each[3] for each in first.values()]
+    back = copy(other, tmp_path / "back")
+    assert back["completions"][3] == first["completions"][3]
+    postgres.drop_database(other)
 
 
 def test_the_same_databases_have_the_same_checksums(source: Path, tmp_path: Path) -> None:
