@@ -33,8 +33,9 @@ from briggs.types.retention import Term
 logger = logging.getLogger("briggs")
 
 LOCK = "lake.lock"
+FIRST_S = 1.0
 TICK_S = 30.0
-"""How often the lake deletes what the record has deleted."""
+"""How long after its start, and how often then, the lake deletes what the record has deleted."""
 ROUND_S = 3600.0
 """How often it is looked whether more is old enough."""
 ANEW_S = 24 * 3600.0
@@ -347,7 +348,9 @@ class Lake:
         )
 
     async def _run(self) -> None:
-        while not await self._stops_within(TICK_S):
+        wait_s = FIRST_S
+        while not await self._stops_within(wait_s):
+            wait_s = TICK_S
             with (
                 logging_errors(waiting="the lake waits", failed="The lake could not be written"),
                 suppress(Conflict),
