@@ -32,6 +32,7 @@ OF_ALL = {
     "alerts._read": "the server watches the alerts of all of them",
     "allowances.forget_old": "what dead nodes had borrowed",
     "backfills._read_some": "a step through the whole record",
+    "backlogs._list": "how far the whole record is",
     "compression._read_some": "whatever is not compressed yet",
     "compression.count_uncompressed": "whatever is not compressed yet",
     "eval_runs._list_running": "the runs that a dead process left",

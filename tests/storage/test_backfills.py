@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import Connection, select
 
-from briggs.storage import Query
+from briggs.storage import Query, Store, search_index
+from briggs.storage.backfills import NAME
+from briggs.storage.backlogs import _list
 from briggs.storage.previews import SMALL_BYTES
-from briggs.storage.tables import backfills, completions
+from briggs.storage.tables import backfills, completions, rollup_fills
 from briggs.types.completions import Completion
 from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.records import finished
 
 
 def create_answer(*logprobs: float, padding: int = 0) -> bytes:
@@ -59,3 +64,26 @@ async def test_large_bodies_get_a_preview(open_store: OpenStore) -> None:
         assert each.preview is not None
         assert each.preview.asked == "How long?"
         assert each.preview.levels == "2"
+
+
+async def test_work_that_is_not_finished(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each says about how far it is, by the time that the completions span."""
+    assert await store.backlogs.list() == []
+    for number in range(5):
+        await store.settle(finished(id=f"c{number}", created_at=number * 1_000_000))
+    fill = {"organization_id": "default", "begun_at": 100, "oldest_at": 0, "until_at": 25}
+    monkeypatch.setattr(search_index, "SMALL_ROWS", 0)
+
+    def look(connection: Connection) -> Sequence[tuple[str, float]]:
+        connection.execute(
+            backfills.insert().values(name=NAME, after_organization_id="default", after_id="c2")
+        )
+        connection.execute(rollup_fills.insert().values(fill))
+        found = [(each.work, each.share) for each in _list(connection)]
+        connection.execute(backfills.delete().where(backfills.c.name == NAME))
+        connection.execute(rollup_fills.delete())
+        return found
+
+    assert await store.act(look) == [("derived", 0.5), ("figures", 0.75), ("words", 0.0)]
+    monkeypatch.undo()
+    assert await store.backlogs.list() == [], "it is remembered for some seconds"

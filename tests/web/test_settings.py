@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from collections.abc import Iterator
 from html import unescape
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.processes import Reply, Server, Upstream, run_server
 from tests.web.visitor import Visitor
+from tests.workers.lines import wait_until
 
 KEYS = "/v1/organization/admin_api_keys"
 CALL = {"messages": [{"role": "user", "content": "hi"}]}
@@ -198,3 +201,20 @@ def test_limits_of_a_key(server: Server) -> None:
     assert wrong.status == 400
     assert "must be a number" in read(wrong)
     assert visitor.submit("/settings/keys/key_nobody/limits").status == 404
+
+
+def test_background_work(server: Server) -> None:
+    """Settings and `/health` say how far the work on older completions is, and then no longer."""
+    begun = (
+        "INSERT INTO backfills (name, after_organization_id, after_id) VALUES ('derived', 'z', '')"
+    )
+    with contextlib.closing(sqlite3.connect(server.data / "briggs.db")) as database:
+        database.execute(begun)
+        database.commit()
+        wait_until(lambda: "background" in server.send("GET", "/health").json)
+        told = server.send("GET", "/health").json["background"]
+        page = read(Visitor(server).visit("/settings"))
+        database.execute("DELETE FROM backfills WHERE name = 'derived'")
+        database.commit()
+    assert told == [{"work": "derived", "share": 1.0}]
+    assert "Looked through 100 % older completions, in the background" in page

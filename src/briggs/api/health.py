@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,11 +14,15 @@ from briggs.api.answers import Json, find_store
 from briggs.api.metrics import show_metrics
 from briggs.api.route import route
 from briggs.parts import find_parts
+from briggs.types.errors import BriggsError
+
+LOOKED_S = 0.5
+"""How long an answer may wait for what the database says of its background work."""
 
 
 async def health(request: Request) -> Json:
     """200 while calls can be recorded, 503 while they cannot. In between, `spool` says what waits
-    for the database, and why.
+    for the database, and why. `background` says how far the work on older completions is.
     """
     store, parts = find_store(request), find_parts(request)
     more: dict[str, Any] = {**parts.peers.describe()}
@@ -25,6 +31,10 @@ async def health(request: Request) -> Json:
         return Json({"status": "store_unavailable", "reason": reason, **more}, status_code=503)
     if (spool := store.spool) is not None and (spool.count or spool.reason):
         more["spool"] = msgspec.structs.asdict(spool)
+    with suppress(TimeoutError, BriggsError):
+        async with asyncio.timeout(LOOKED_S):
+            if backlogs := await store.backlogs.list():
+                more["background"] = backlogs
     firing = parts.alerts.list_firing(organization_id=None)
     return Json({"status": "ok", **({"alerts_firing": len(firing)} if firing else {}), **more})
 

@@ -461,7 +461,7 @@ class SearchIndex:
     async def retrieve_progress(self, *, organization_id: str) -> SearchProgress:
         """How far the index is."""
         return await self._access.read(
-            lambda connection: _retrieve_progress(connection, organization_id=organization_id)
+            lambda connection: find_progress(connection, organization_id=organization_id)
         )
 
 
@@ -592,7 +592,8 @@ def _rebuild(connection: Connection, *, organization_id: str) -> None:
     forget(connection)
 
 
-def _retrieve_progress(connection: Connection, *, organization_id: str) -> SearchProgress:
+def find_progress(connection: Connection, *, organization_id: str) -> SearchProgress:
+    """How far the index of an organization's completions is."""
     with database_of(connection).snapshot(connection):
         covered = list_covered(
             connection, organization_id=organization_id, begin=_OLDEST, end=_NEWEST

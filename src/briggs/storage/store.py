@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from briggs.storage import copied_from, records, signed_calls
 from briggs.storage.alerts import Alerts
 from briggs.storage.backfills import Backfill
+from briggs.storage.backlogs import Backlogs
 from briggs.storage.bodies import Bodies
 from briggs.storage.completions import Completions
 from briggs.storage.compression import Compression
@@ -154,6 +155,7 @@ class Store:
         self.prompts = Prompts(self)
         self.eval_runs = EvalRunStore(self)
         self.search_index = SearchIndex(self)
+        self.backlogs = Backlogs(self)
         self.lake = LakeRecords(self, bodies=bodies)
         self.sizes = Sizes(self, database=database)
         self._member = member

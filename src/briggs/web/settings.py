@@ -24,6 +24,7 @@ from briggs.providers.base import Provider, Target
 from briggs.providers.catalog import VENDORS, describe_providers
 from briggs.record.prices import Rates
 from briggs.rules import RULES
+from briggs.storage.backlogs import Backlog
 from briggs.storage.database import Room
 from briggs.storage.spooling import SpoolState
 from briggs.types.completions import current_time_us
@@ -77,6 +78,8 @@ class Storage(NamedTuple):
     durability: str
     spool: SpoolState | None
     """What waits for a database that is away."""
+    backlogs: Sequence[Backlog]
+    """The work on older completions that is not finished."""
 
 
 class PriceRow(NamedTuple):
@@ -365,13 +368,14 @@ async def _measure_storage(parts: Parts, key: Key) -> Storage:
     store = parts.store
     count = await store.sizes.count_completions(organization_id=key.organization_id)
     if key.organization_id != DEFAULT:
-        return Storage(count, None, None, None, store.durability, None)
+        return Storage(count, None, None, None, store.durability, None, ())
     size = await store.sizes.measure()
     week = _sum(await _list_rollups(parts, key, days=7))
     # How large a call is on average, by how many a day there were in the last week.
     daily = size.bytes / count * week.calls / 7 if count and week.calls else None
     full_in = size.free_bytes / daily if daily and size.free_bytes is not None else None
-    return Storage(count, size, daily, full_in, store.durability, store.spool)
+    backlogs = await store.backlogs.list()
+    return Storage(count, size, daily, full_in, store.durability, store.spool, backlogs)
 
 
 def _sum(rollups: Iterable[Rollup]) -> Tally:
