@@ -24,7 +24,7 @@ CLIENTS = anthropic datasets log10 langchain ollama openai-1 openai-2 openai-3 p
 test: .venv/ready $(CLIENTS:%=.venvs/%/ready)  ## every test
 	$(RUN) pytest --numprocesses auto --dist worksteal $(ARGS)
 
-test-clients: .venv/ready .venvs/claude-code/ready  ## the clients that are too heavy for every run too
+test-clients: .venv/ready $(CLIENTS:%=.venvs/%/ready) .venvs/claude-code/ready .venvs/inspect/ready  ## the clients that are too heavy for every run too
 	$(RUN) pytest tests/clients $(ARGS)
 
 test-lake: .venv/ready .venvs/lake/ready  ## the lake, read by Spark, DuckDB and ClickHouse (needs Java; 1.4 GB)

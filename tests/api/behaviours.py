@@ -57,6 +57,13 @@ def embeds(handler: Any, seen: Any) -> None:
     handler.send_whole(200, json.dumps(answer).encode())
 
 
+def moderates(handler: Any, seen: Any) -> None:
+    """Finds nothing wrong with a text."""
+    result = {"flagged": False, "categories": {}, "category_scores": {}}
+    answer = {"id": "modr-1", "model": "omni", "results": [result], "said": seen.json["input"]}
+    handler.send_whole(200, json.dumps(answer).encode())
+
+
 def gzipped(handler: Any, seen: Any) -> None:
     body = gzip.compress(json.dumps(create_response("packed")).encode())
     handler.send_whole(200, body, {"content-encoding": "gzip"})
@@ -142,6 +149,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "ok": ok,
     "judge": models.surely,
     "embeds": embeds,
+    "moderates": moderates,
     "gzipped": gzipped,
     "brotlied": brotlied,
     "unauthorized": error(401, "bad key"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from briggs.app import FACES
 from briggs.storage import Query, Store
 from briggs.transport import Transport, TransportError
 from briggs.types.fold import Fold
@@ -60,12 +61,42 @@ async def test_kill_at_random_moments(
         await record.close()
 
 
+def list_turns(said: str) -> list[tuple[str, dict[str, object], bytes]]:
+    """Calls of every face, whole and streamed: the path, the request, and how its answer ends."""
+    chat: dict[str, object] = {"model": "ok/m", "messages": [{"role": "user", "content": said}]}
+    text: dict[str, object] = {"model": "ok/gpt-5", "prompt": said}
+    message = {**chat, "max_tokens": 9}
+    asked: dict[str, object] = {"model": "ok/m", "input": said}
+    return [
+        ("/v1/chat/completions", chat, b""),
+        ("/v1/chat/completions", {**chat, "stream": True}, b"data: [DONE]\n\n"),
+        ("/v1/embeddings", {"model": "embeds/m", "input": said}, b""),
+        ("/v1/moderations", {"model": "moderates/m", "input": said}, b""),
+        ("/v1/completions", text, b""),
+        ("/v1/completions", {**text, "stream": True}, b"data: [DONE]\n\n"),
+        ("/api/chat", {**chat, "stream": False}, b""),
+        ("/api/chat", chat, b"\n"),
+        ("/api/generate", {"model": "ok/m", "prompt": said}, b"\n"),
+        ("/api/embed", {"model": "embeds/m", "input": said}, b""),
+        ("/api/embeddings", {"model": "embeds/m", "prompt": said}, b""),
+        ("/v1/messages", message, b""),
+        ("/v1/messages", {**message, "stream": True}, b'{"type":"message_stop"}\n\n'),
+        ("/v1/responses", asked, b""),
+        ("/v1/responses", {**asked, "stream": True}, b'"total_tokens":7}}}\n\n'),
+    ]
+
+
+def test_every_face_is_called() -> None:
+    """No face is left out of the test that kills servers."""
+    assert {path.encode() for path, _, _ in list_turns("this")} == FACES.keys()
+
+
 async def _call_until_killed(
     server: Server, *, round: int, after_s: float, answers: Answers
 ) -> None:
     transport = Transport()
     callers = [
-        asyncio.create_task(_call(server, transport, f"{round}-{caller}", answers))
+        asyncio.create_task(_call(server, transport, caller, round, answers))
         for caller in range(CALLERS)
     ]
     await asyncio.sleep(after_s)
@@ -74,30 +105,15 @@ async def _call_until_killed(
     await transport.close()
 
 
-async def _call(server: Server, transport: Transport, name: str, answers: Answers) -> None:
-    """Call by turns, in each format, whole and streamed, until nobody answers any more."""
+async def _call(
+    server: Server, transport: Transport, caller: int, round: int, answers: Answers
+) -> None:
+    """Call by turns, each caller from another one on, until nobody answers any more."""
     headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
     for number in range(100_000):
-        said = f"call {name}-{number} says this"
-        chat: dict[str, object] = {"model": "ok/m", "messages": [{"role": "user", "content": said}]}
-        text: dict[str, object] = {"model": "ok/gpt-5", "prompt": said}
-        message = {**chat, "max_tokens": 9}
-        asked: dict[str, object] = {"model": "ok/m", "input": said}
-        turns: list[tuple[str, dict[str, object], bytes]] = [
-            ("/v1/chat/completions", chat, b""),
-            ("/v1/chat/completions", {**chat, "stream": True}, b"data: [DONE]\n\n"),
-            ("/v1/embeddings", {"model": "embeds/m", "input": said}, b""),
-            ("/v1/completions", text, b""),
-            ("/v1/completions", {**text, "stream": True}, b"data: [DONE]\n\n"),
-            ("/api/chat", {**chat, "stream": False}, b""),
-            ("/api/chat", chat, b"\n"),
-            ("/api/generate", {"model": "ok/m", "prompt": said}, b"\n"),
-            ("/v1/messages", message, b""),
-            ("/v1/messages", {**message, "stream": True}, b'{"type":"message_stop"}\n\n'),
-            ("/v1/responses", asked, b""),
-            ("/v1/responses", {**asked, "stream": True}, b'"total_tokens":7}}}\n\n'),
-        ]
-        path, request, end = turns[number % len(turns)]
+        said = f"call {round}-{caller}-{number} says this"
+        turns = list_turns(said)
+        path, request, end = turns[(number + 2 * caller) % len(turns)]
         body = json.dumps(request).encode()
         try:
             reply = await transport.send("POST", server.url + path, headers=headers, body=body)
