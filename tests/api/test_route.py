@@ -81,11 +81,20 @@ def test_paths_where_there_is_nothing() -> None:
 
 
 def test_other_apis_of_openai() -> None:
-    """Their paths name those that Briggs answers; a path of nobody's does not."""
-    for path in ("/v1/assistants", "/audio/speech", "/v1/files/id"):
-        assert explain(path).endswith("Briggs answers /v1/chat/completions, /v1/embeddings.")
-    for path in ("/v1/nothing", "/api/v1/completions/id/nothing", "/v1/chat/completions/id/files"):
+    """They are told what Briggs answers; what is below a path of Briggs's is not."""
+    for path in (
+        *("/v1/assistants", "/audio/speech", "/v1/files/id", "/v1/response", "/v1/rerank"),
+        *("/v1beta/models/gemini-3-pro:generateContent", "/api/pull", "/openai/deployments"),
+    ):
+        assert "Briggs answers /v1/chat/completions, /v1/embeddings. Most clients" in explain(path)
+    for path in ("/nothing", "/api/v1/completions/id/nothing", "/v1/chat/completions/id/files"):
         assert explain(path).endswith(f"at {path}.")
+
+
+@pytest.mark.parametrize("signal", ["logs", "metrics"])
+def test_what_exporters_send_beside_traces(signal: str) -> None:
+    """They are told which variable stops it."""
+    assert f"set OTEL_{signal.upper()}_EXPORTER=none." in explain(f"/v1/{signal}")
 
 
 def test_clients_that_add_the_version() -> None:

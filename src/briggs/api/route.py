@@ -14,10 +14,13 @@ from briggs.types.keys import Scope
 
 _SLASHES = re.compile(rb"/{2,}")
 _OTHERS = re.compile(
-    r"^(/v1)?/(assistants|audio|batches|completions|conversations|embeddings|files|fine_tuning|images"
+    r"/(v1/)?(assistants|audio|batches|completions|conversations|embeddings|files|fine_tuning|images"
     r"|messages|moderations|realtime|responses|threads|uploads|vector_stores|videos)(/|$)"
+    r"|/openai/|/v1beta/|/v1/(?!chat/completions/|organization/)|/api/(?!v1/)"
 )
-"""Other APIs of those whose clients come here."""
+"""Other APIs of those whose clients come here. What is below a completion is nobody else's."""
+_SIGNALS = {"/v1/logs": "OTEL_LOGS_EXPORTER", "/v1/metrics": "OTEL_METRICS_EXPORTER"}
+"""What exporters of OpenTelemetry send beside traces, and the variable that stops them."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -55,8 +58,13 @@ def explain_missing(path: str, *, address: str, answered: Collection[str]) -> st
     `address` is the one that the caller used, and `answered` are the paths that models answer.
     """
     advice = _correct_base(path, address, answered)
-    if not advice and _OTHERS.search(path):
-        advice = f" Briggs answers {', '.join(answered)}."
+    if not advice and path in _SIGNALS:
+        advice = f" Briggs takes traces, at /v1/traces: set {_SIGNALS[path]}=none."
+    elif not advice and _OTHERS.match(path):
+        advice = (
+            f" Briggs answers {', '.join(answered)}. Most clients can be told to use chat "
+            "completions: docs/clients.md says how."
+        )
     return f"There is nothing at {path}.{advice}"
 
 
