@@ -359,6 +359,29 @@ def test_prompt_beyond_the_context(local: Server, stream: bool) -> None:
         assert said in error["message"]
 
 
+_NO_CALL = [{"role": "assistant", "tool_calls": [{}]}, *MESSAGES]
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "param"),
+    [
+        ("chat/completions", {"messages": MESSAGES, "tools": [{}]}, "tools"),
+        ("chat/completions", {"messages": MESSAGES, "tools": [{"type": "function"}]}, "tools"),
+        ("chat/completions", {"messages": _NO_CALL}, "messages"),
+        ("chat/completions", {"messages": MESSAGES, "max_tokens": 2**40}, "max_tokens"),
+        ("completions", {"prompt": "x", "max_tokens": 2**40}, "max_tokens"),
+        ("embeddings", {"input": ["x", "y " * 9000]}, "input"),
+        ("embeddings", {"input": [""]}, None),
+    ],
+)
+def test_what_a_caller_wrote_wrong(local: Server, path: str, asked: Any, param: str) -> None:
+    """It is the caller's error, though llama.cpp calls some of it its own."""
+    reply = local.send("POST", f"/v1/{path}", {"model": MODEL, **asked})
+    error = reply.json["error"]
+    assert (reply.status, error["type"], error["param"]) == (400, "invalid_request_error", param)
+    assert not (error["code"] or "").isdigit()
+
+
 @pytest.mark.parametrize(
     "part",
     [

@@ -292,7 +292,7 @@ class HttpProvider:
             passed["x-should-retry"] = "false"
         error = UpstreamRejected(
             f"{self.name} answered {status}{hint}: {words.message}",
-            upstream_status=401 if words.refuses_key else status,
+            upstream_status=401 if words.refuses_key else words.status or status,
             type=words.type,
             code=words.code,
             param=words.param,

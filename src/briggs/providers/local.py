@@ -32,7 +32,13 @@ from briggs.types.errors import (
 )
 from briggs.wires.base import CHAT, Prepared
 from briggs.wires.llama.abilities import open_abilities
-from briggs.wires.llama.request import require_slots, require_text, require_tools, translate
+from briggs.wires.llama.request import (
+    require_counts,
+    require_slots,
+    require_text,
+    require_tools,
+    translate,
+)
 from briggs.wires.llama.wire import LocalWire
 from briggs.wires.openai.wire import OpenAIWire
 
@@ -78,6 +84,7 @@ class LocalProvider:
                 )
         envelope, left_out = envelope.fit(format=CHAT, model=model)
         require_slots(envelope, name=f"local/{model}", parallel=self._settings.parallel)
+        require_counts(envelope)
         require_text(envelope, name=f"local/{model}")
         if (envelope.names_tool or envelope.requires_tool) and model in self._models:
             require_tools(find_template(self._models[model]), name=f"local/{model}")

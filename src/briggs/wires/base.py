@@ -70,6 +70,8 @@ class ErrorWords(NamedTuple):
     """How long to wait, if the body gives it."""
     refuses_key: bool = False
     """Whether the error is about our key although its status does not show that."""
+    status: int | None = None
+    """The status that the error should have had, if the vendor gives another."""
 
 
 class ModelPage(NamedTuple):

@@ -9,6 +9,7 @@ from briggs.types import json
 from briggs.types.envelope import Envelope
 from briggs.types.errors import UnsupportedParameter
 from briggs.wires.base import Ability, Encoded
+from briggs.wires.llama.request import require_counts
 from briggs.wires.openai.abilities import Passed
 from briggs.wires.openai.text.ability import TextCompletions
 from briggs.wires.openai.text.face import END_OF_TEXT, MAX_TOKENS, find_unsaid, open_asked
@@ -46,6 +47,7 @@ class LlamaText(TextCompletions):
             raise UnsupportedParameter(
                 f"local/{model} cannot express '{name}': {advice}.", param=name
             )
+        require_counts(asked)
         given = {name: raw for name, raw in asked.members.items() if raw != b"null"}
         body: dict[str, Any] = {"max_tokens": MAX_TOKENS, "prompt": END_OF_TEXT, **given}
         body["model"] = model

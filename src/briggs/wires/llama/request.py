@@ -7,6 +7,7 @@ import msgspec
 from briggs.types.envelope import Envelope
 from briggs.types.errors import InvalidRequest, UnsupportedParameter
 
+_COUNT_MAX = 2**31 - 1
 _UNREADABLE = ("image_url", "input_audio", "file", "video_url", "input_video", "audio_url")
 
 
@@ -20,6 +21,17 @@ def require_slots(envelope: Envelope, *, name: str, parallel: int) -> None:
         )
         refusal.code = "integer_above_max_value"
         raise refusal
+
+
+def require_counts(envelope: Envelope) -> None:
+    """Raise `InvalidRequest` for a count that llama.cpp would read as another."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        if (envelope.values.get(name) or 0) > _COUNT_MAX:
+            refusal = InvalidRequest(
+                f"Invalid value for '{name}': it must be at most {_COUNT_MAX}.", param=name
+            )
+            refusal.code = "integer_above_max_value"
+            raise refusal
 
 
 def require_text(envelope: Envelope, *, name: str) -> None:

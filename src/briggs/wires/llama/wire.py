@@ -12,6 +12,9 @@ from briggs.wires.base import ErrorWords, Prepared
 from briggs.wires.llama.answer import complete_answer, complete_chunk
 from briggs.wires.openai.wire import OpenAIStream, OpenAIWire
 
+_TOO_LONG = re.compile(r"input \((\d+) tokens\) is too large .*\(current batch size: (\d+)\)")
+# What the caller wrote wrong, and llama.cpp calls its own error (b10549, seen 2026-11-30).
+_MALFORMED = re.compile(r"Failed to parse (tools|messages): (.*?)(?:; tools = .*)?", re.DOTALL)
 # The wheel's build calls itself `b0-unknown`. This pattern cannot match inside a text, since
 # quotes are escaped there.
 _FINGERPRINT = re.compile(rb'"system_fingerprint": ?"[^"\\]*"')
@@ -37,15 +40,30 @@ class LocalWire(OpenAIWire):
     def read_error(self, body: bytes) -> ErrorWords:
         words = super().read_error(body)
         if words.type == "exceed_context_size_error":
+            return self._refuse_length(_explain_length(body), param="messages")
+        if found := _TOO_LONG.match(words.message):
+            length, limit = found.groups()
+            explained = f"embeds texts of at most {limit} tokens, but one has {length}"
+            return self._refuse_length(explained, param="input")
+        if found := _MALFORMED.fullmatch(words.message):
             return ErrorWords(
-                f"{self._name} {_explain_length(body)}: send less, or raise context_tokens in "
-                "[local] of briggs.toml. If it is not set, the context is as long as the model "
-                "was made for.",
+                f"'{found[1]}' cannot be read: {found[2]}.",
                 type="invalid_request_error",
-                code="context_length_exceeded",
-                param="messages",
+                param=found[1],
+                status=400,
             )
-        return words
+        # Its codes are numbers: the status again.
+        return words._replace(code=None)
+
+    def _refuse_length(self, explained: str, *, param: str) -> ErrorWords:
+        return ErrorWords(
+            f"{self._name} {explained}: send less, or raise context_tokens in [local] of "
+            "briggs.toml. If it is not set, the context is as long as the model was made for.",
+            type="invalid_request_error",
+            code="context_length_exceeded",
+            param=param,
+            status=400,
+        )
 
 
 class _LocalStream(OpenAIStream):
