@@ -23,6 +23,7 @@ from briggs.types.errors import MethodNotAllowed
 from briggs.types.organizations import DEFAULT
 from briggs.wires.base import Face
 from briggs.wires.openai.face import CHAT_FACE
+from briggs.wires.own_words import use_own_words
 
 # Calls without a key are recorded too. The limit keeps strangers from filling the disk.
 _STRANGERS_RECORDED_A_MINUTE = 60
@@ -59,6 +60,7 @@ class FaceRoute:
                 raise
         except Exception as error:
             failure = explain_failure(error, completion=completion)
+            use_own_words(failure, names=face.names, body=completion.request)
             if exchange.is_admitted or self._admit_stranger():
                 await gateway.refuse(completion, failure)
             exchange.send_error(failure)

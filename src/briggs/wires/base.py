@@ -252,6 +252,11 @@ class Face(Protocol):
         """The headers that go on to a vendor who speaks the same format, in lower case."""
         ...
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What its callers call the members of a chat completion that have another name here."""
+        ...
+
     def read_request(self, body: bytes) -> Envelope:
         """Read a request as one for a chat completion. Raises `InvalidRequest`.
 

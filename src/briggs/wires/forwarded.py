@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ class ForwardedFace:
     kind: CallKind
     id_headers: Sequence[bytes] = (b"x-request-id",)
     passed_headers: Sequence[str] = ()
+    names: Mapping[str, str] = {}
     stream_type = b"application/json"
     required: Sequence[str] = ("model",)
     """The members that every request has."""

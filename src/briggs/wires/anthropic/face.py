@@ -5,6 +5,8 @@ https://platform.claude.com/docs/en/api/messages
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from briggs.types import json
@@ -31,6 +33,14 @@ class MessageFace:
     stream_type = b"text/event-stream; charset=utf-8"
     id_headers = (b"request-id", b"x-request-id")
     passed_headers = ("anthropic-version", "anthropic-beta")
+    names: Mapping[str, str] = {
+        "max_completion_tokens": "max_tokens",
+        "messages": "messages",
+        "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+        "reasoning_effort": "output_config.effort",
+        "response_format": "output_config.format",
+        "stop": "stop_sequences",
+    }
 
     def read_request(self, body: bytes) -> Envelope:
         read = read_message_request(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from briggs.types import json
 from briggs.types.completions import CallKind, Completion
@@ -25,6 +25,14 @@ class OllamaFace:
     stream_type = LINES
     id_headers = (b"x-request-id",)
     passed_headers: Sequence[str] = ()
+    names: Mapping[str, str] = {
+        **{name: f"options.{name}" for name in ("seed", "stop", "temperature", "top_p")},
+        "frequency_penalty": "options.frequency_penalty",
+        "max_completion_tokens": "options.num_predict",
+        "presence_penalty": "options.presence_penalty",
+        "reasoning_effort": "think",
+        "response_format": "format",
+    }
 
     def __init__(self, style: Style) -> None:
         self._style = style

@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from briggs.types.completions import CallKind, Completion
 from briggs.types.envelope import Envelope, open_envelope
@@ -19,6 +19,7 @@ class ChatFace:
     stream_type = b"text/event-stream; charset=utf-8"
     id_headers = (b"x-request-id",)
     passed_headers = ()
+    names: Mapping[str, str] = {}
 
     def read_request(self, body: bytes) -> Envelope:
         return open_envelope(body)

@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from briggs.types import json
 from briggs.types.completions import CallKind, Completion
@@ -23,6 +23,15 @@ class ResponsesFace:
     stream_type = b"text/event-stream; charset=utf-8"
     id_headers: Sequence[bytes] = (b"x-request-id",)
     passed_headers: Sequence[str] = ("openai-beta",)
+    names: Mapping[str, str] = {
+        "logprobs": "include",
+        "max_completion_tokens": "max_output_tokens",
+        "max_tokens": "max_output_tokens",
+        "messages": "input",
+        "reasoning_effort": "reasoning.effort",
+        "response_format": "text.format",
+        "verbosity": "text.verbosity",
+    }
 
     def read_request(self, body: bytes) -> Envelope:
         return read_request(body)

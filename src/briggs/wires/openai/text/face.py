@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/completions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -50,6 +50,11 @@ class TextFace:
     stream_type = b"text/event-stream; charset=utf-8"
     id_headers: Sequence[bytes] = (b"x-request-id",)
     passed_headers: Sequence[str] = ()
+    names: Mapping[str, str] = {
+        "max_completion_tokens": "max_tokens",
+        "messages": "prompt",
+        "top_logprobs": "logprobs",
+    }
 
     def read_request(self, body: bytes) -> Envelope:
         asked = open_asked(body)
