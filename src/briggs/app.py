@@ -48,6 +48,7 @@ from briggs.types.errors import BriggsError, Forbidden, MethodNotAllowed, NotFou
 from briggs.types.peers import Near, Peers
 from briggs.web.site import Site, is_page
 from briggs.wires.anthropic.face import MESSAGE_FACE
+from briggs.wires.anthropic.models import VERSION_HEADER
 from briggs.wires.base import Face
 from briggs.wires.ollama.embed import EmbedFace
 from briggs.wires.ollama.face import OllamaFace
@@ -194,7 +195,9 @@ class App:
             if not health.is_open(scope["path"]):
                 state["key"] = await self.parts.gate.admit(headers)
         except BriggsError as error:
-            await answer_error(error, path=scope["path"])(scope, receive, send)
+            is_anthropic = VERSION_HEADER.encode() in headers
+            refusal = answer_error(error, path=scope["path"], is_anthropic=is_anthropic)
+            await refusal(scope, receive, send)
             return
         await self._starlette(scope, receive, send)
 
@@ -285,7 +288,7 @@ def _name_fixed(before: FileSettings, after: FileSettings) -> Iterator[str]:
 
 async def _answer_briggs_error(request: Request, error: Exception) -> Json:
     assert isinstance(error, BriggsError)
-    return answer_error(error, path=request.url.path)
+    return _refuse(request, error)
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Json:
@@ -300,7 +303,7 @@ async def _answer_http_exception(request: Request, error: Exception) -> Json:
         )
     else:
         refusal = NotFound(_explain_missing(path, address=find_address(request)))
-    return answer_error(refusal, path=path)
+    return _refuse(request, refusal)
 
 
 def _list_methods(request: Request) -> str:
@@ -314,11 +317,16 @@ def _list_methods(request: Request) -> str:
 
 async def _answer_broken_body(request: Request, error: Exception) -> Json:
     assert isinstance(error, TransportError)
-    return answer_error(refuse_body(error), path=request.url.path)
+    return _refuse(request, refuse_body(error))
 
 
 async def _answer_defect(request: Request, error: Exception) -> Json:
     defect = BriggsError(
         "Briggs failed on this request. The reason is in its log: please report it."
     )
-    return answer_error(defect, path=request.url.path)
+    return _refuse(request, defect)
+
+
+def _refuse(request: Request, error: BriggsError) -> Json:
+    is_anthropic = VERSION_HEADER in request.headers
+    return answer_error(error, path=request.url.path, is_anthropic=is_anthropic)

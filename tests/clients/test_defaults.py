@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_client(briggs: Server, client: str, tmp_path: Path) -> None:
     assert {(each["kind"], each["status"]) for each in made} == {("response", "finished")}
 
 
-def list_calls(server: Server) -> list[dict[str, object]]:
+def list_calls(server: Server) -> list[dict[str, Any]]:
     """The newest calls on record, of any outcome."""
     reply = server.send("GET", "/v1/chat/completions?status=any&order=desc&limit=100")
     return list(reply.json["data"])

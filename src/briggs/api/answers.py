@@ -44,17 +44,18 @@ async def present_aside(present: Callable[[], Any], *, of: Iterable[Completion])
     return await read_aside(lambda: Json(present()), of=bodies)
 
 
-def answer_error(error: BriggsError, *, path: str) -> Json:
+def answer_error(error: BriggsError, *, path: str, is_anthropic: bool) -> Json:
     """Answer with an error, in the shape that the clients of this path expect.
 
     Log10's clients read `error` as text, GraphQL clients a list of `errors`, Anthropic's clients
-    Anthropic's object, and all others OpenAI's.
+    Anthropic's object, and all others OpenAI's. `is_anthropic` says whether the request has the
+    header that every client of Anthropic's sends.
     """
     body = error.to_object()
     if path == "/graphql":
         details = body["error"]
         body = {"errors": [{"message": details.pop("message"), "extensions": details}]}
-    elif path.startswith("/v1/messages"):
+    elif path.startswith("/v1/messages") or (is_anthropic and path.startswith("/v1/")):
         body = describe_error(error)
     elif path.startswith("/api/"):
         body = {**body["error"], "error": error.message}

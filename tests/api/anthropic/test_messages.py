@@ -235,7 +235,12 @@ def test_models(briggs: Server) -> None:
     model = briggs.send("GET", "/v1/models/local/briggs-tiny", headers=VERSION).json
     assert (model["type"], model["created_at"]) == ("model", "1970-01-01T00:00:00Z")
     for query in ("limit=0", "limit=x", "after_id=nobody"):
-        assert briggs.send("GET", f"/v1/models?{query}", headers=VERSION).status == 400
+        refused = briggs.send("GET", f"/v1/models?{query}", headers=VERSION)
+        assert (refused.status, refused.json["type"]) == (400, "error")
+    for path, key in (("/v1/complete", ""), ("/v1/models", None)):
+        refused = briggs.send("GET", path, headers=VERSION, key=key)
+        assert refused.status in (404, 401)
+        assert refused.json["type"] == "error"
 
 
 def test_pages(briggs: Server) -> None:

@@ -477,6 +477,9 @@ def test_what_a_conversation_lacks_is_refused_by_name(client: openai.OpenAI) -> 
         client.responses.create(
             model="ok/m", input="x", conversation=conversation.id, previous_response_id="resp_x"
         )
+    for odd in ({}, {"id": 5}, {"id": ""}):
+        with pytest.raises(openai.BadRequestError, match=r"conversation\.id"):
+            client.responses.create(model="ok/m", input="x", extra_body={"conversation": odd})
     for conversation_id in ("conv_none", "other"):
         with pytest.raises(openai.NotFoundError, match="not found"):
             client.responses.create(model="ok/m", input="x", conversation=conversation_id)

@@ -38,6 +38,8 @@ _TRANSLATED = frozenset(
 _TOOL = frozenset({"type", "name", "description", "input_schema", "strict"})
 _CHOICES = {theirs: ours for ours, theirs in CHOICES.items()}
 _TIERS = {theirs: ours for ours, theirs in reversed(SERVICE_TIERS.items())}
+_NO_COUNT = "it must be a whole number from 0."
+_SOURCED = ("image", "document")
 _SESSION_MAX = 512
 _SHOWN_MAX = 100
 # Claude Code's id of a user, as it was before it became JSON.
@@ -63,6 +65,9 @@ def read_message_request(body: bytes) -> MessageRequest:
     for name in ("model", "messages", "max_tokens"):
         if asked.get(name) is None:
             raise InvalidRequest(f"The member '{name}' is required.", param=name)
+    _check_thinking(asked.get("thinking"))
+    if asked.get("top_k") is not None and not _is_count(asked["top_k"]):
+        raise refuse("top_k", _NO_COUNT)
     reader = _Reader()
     messages = [*reader.read_system(asked.get("system")), *reader.read_messages(asked["messages"])]
     chat = given(
@@ -70,7 +75,7 @@ def read_message_request(body: bytes) -> MessageRequest:
         max_completion_tokens=_read_limit(asked["max_tokens"]),
         messages=messages,
         stop=_read_stops(asked.get("stop_sequences")),
-        service_tier=_TIERS.get(str(asked.get("service_tier"))),
+        service_tier=_TIERS.get(_read_text(asked, "service_tier") or ""),
         tools=reader.read_tools(asked.get("tools")),
         **reader.read_choice(asked.get("tool_choice")),
         **reader.read_output(asked),
@@ -159,6 +164,7 @@ class _Reader:
         if not isinstance(config, dict | None):
             raise refuse("output_config", "it must be an object.")
         rest = dict(config or {})
+        _read_text(rest, "effort", path="output_config.effort")
         # The format's place while it was a beta.
         format = rest.pop("format", None) or asked.get("output_format")
         output: Members = {"output_config": rest} if rest else {}
@@ -209,6 +215,8 @@ class _Reader:
             case "document" if (data := _read_document(source)) and not _is_annotated(block):
                 file = given(file_data=data, filename=text(block.get("title")))
                 return {"type": "file", "file": file, **mark}
+        if block.get("type") in _SOURCED and not isinstance(members(source).get("type"), str):
+            raise refuse(f"{path}.source", "it must be an object with a 'type'.")
         self._note(block, path)
         return block
 
@@ -258,7 +266,7 @@ class _Reader:
         return {"type": "function", "function": function, **given(**own)}
 
     def _note(self, block: Members, path: str) -> None:
-        kind = str(block.get("type"))[:_SHOWN_MAX]
+        kind = _require_text(block, "type", path)[:_SHOWN_MAX]
         self.refusal = self.refusal or InvalidRequest(
             f"cannot express '{path}', which is {kind!r} as only Anthropic's API has it: leave it "
             "out, or ask a model of Anthropic's API.",
@@ -305,9 +313,32 @@ def _is_annotated(block: Block) -> bool:
 
 
 def _read_limit(limit: Any) -> int:
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-        raise refuse("max_tokens", "it must be a whole number from 0.")
-    return limit
+    if not _is_count(limit):
+        raise refuse("max_tokens", _NO_COUNT)
+    return int(limit)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _check_thinking(thinking: Any) -> None:
+    if thinking is None:
+        return
+    if not isinstance(thinking, dict):
+        raise refuse("thinking", "it must be an object.")
+    kind = _require_text(thinking, "type", "thinking")
+    if kind == "enabled" and not _is_count(thinking.get("budget_tokens")):
+        raise refuse("thinking.budget_tokens", _NO_COUNT)
+
+
+def _read_text(asked: Members, name: str, *, path: str = "") -> str | None:
+    """A member that may be absent."""
+    if asked.get(name) is None:
+        return None
+    if not isinstance(asked[name], str):
+        raise refuse(path or name, "it must be a text.")
+    return str(asked[name])
 
 
 def _read_stream(stream: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from briggs.types import json
-from briggs.types.any_json import Members
+from briggs.types.any_json import Members, text
 from briggs.types.envelope import Envelope, Original, decode_bounded, open_envelope
 from briggs.types.errors import InvalidRequest
 from briggs.wires.openai.responses.items import InputReader
@@ -109,6 +109,8 @@ def read_request(body: bytes) -> Envelope:
             "'background', or stream the response.",
             param="background",
         )
+    if isinstance(given.conversation, dict) and not text(given.conversation.get("id")):
+        raise refuse("conversation.id", "it must be the id of a conversation.")
     for place, name in enumerate(given.include or ()):
         if name not in _INCLUDABLE:
             choices = ", ".join(sorted(_INCLUDABLE))
