@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from briggs.record.record import Call
+from briggs.record.retention import explain_absence
 from briggs.storage import Query, Store
 from briggs.types import json
 from briggs.types.any_json import text
@@ -60,7 +61,7 @@ async def require_response(id: str, *, key: Key, store: Store) -> Completion:
 async def list_turns(
     conversation_id: str, *, key: Key, store: Store, bytes_max: int
 ) -> list[Completion]:
-    """The finished responses of a conversation, in order.
+    """The finished responses of a conversation, in order, whose messages are still there.
 
     Raises `NotFound`, and `InvalidRequest` if there are more than can be continued.
     """
@@ -83,7 +84,7 @@ async def list_turns(
     turns, has_more = _Turns(bytes_max), True
     while has_more:
         page = await store.completions.list(query)
-        for found in filter(is_kept, page.completions):
+        for found in filter(_can_be_read, page.completions):
             if not _may_see(key, found):
                 raise missing
             turns.add(found)
@@ -215,12 +216,11 @@ async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> 
         # Each is older than the one after it, whatever ids their vendors gave them.
         is_later = found is not None and bool(chain) and found.id >= chain[-1].id
         if found is None or found.status != "finished" or is_later:
-            error = InvalidRequest(
-                f"Previous response with id '{id[:_SHOWN_CHARACTERS_MAX]}' not found.",
-                param="previous_response_id",
+            raise _refuse_previous(id, "not found.")
+        if (absence := explain_absence(found)) is not None:
+            raise _refuse_previous(
+                id, f"cannot be continued. {absence} Send what still matters as input."
             )
-            error.code = "previous_response_not_found"
-            raise error
         turns.add(found)
         id, conversation = _read_references(decode_request(found.request))
         if conversation is not None:
@@ -229,6 +229,15 @@ async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> 
                 if turn.id < found.id:
                     turns.add(turn)
     return chain[::-1]
+
+
+def _refuse_previous(id: str, reason: str) -> InvalidRequest:
+    error = InvalidRequest(
+        f"Previous response with id '{id[:_SHOWN_CHARACTERS_MAX]}' {reason}",
+        param="previous_response_id",
+    )
+    error.code = "previous_response_not_found"
+    return error
 
 
 async def _find_referred(
@@ -251,10 +260,14 @@ async def _find_referred(
         )
     for response_id in sorted(response_ids):
         found = await find_response(response_id, key=key, store=store)
-        if found is not None and found.status == "finished":
+        if found is not None and found.status == "finished" and _can_be_read(found):
             for item in (*list_input(found), *list_output(found)):
                 referred[str(item.get("id"))] = _leave_out_id(item)
     return referred
+
+
+def _can_be_read(completion: Completion) -> bool:
+    return is_kept(completion) and completion.bodies_deleted_at is None
 
 
 def _leave_out_id(item: ResponseItem) -> ResponseItem:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
+from briggs.types.completions import create_id
+from briggs.wires.openai.responses.answer import write_id
 from tests.cli.running import RunningServer, run
 from tests.processes import Server, create_response, run_server
 from tests.web.visitor import Visitor
@@ -76,6 +78,43 @@ def test_a_change_of_the_file_and_a_completion_without_messages(server: Server) 
     assert exported[old]["bodies_deleted_at"] and not exported[new].get("bodies_deleted_at")
     legacy = server.send("GET", f"/api/v1/completions/{old}")
     assert legacy.status == 200 and b"canary" not in legacy.body
+
+
+def test_a_response_without_its_messages(server: Server) -> None:
+    """It is neither retrieved nor continued, and the rest of its conversation goes on."""
+    conversation = server.send("POST", "/v1/conversations", {}).json["id"]
+    made = time.time() - OLD_S
+    line = {
+        "object": "briggs.completion",
+        "id": create_id(),
+        "kind": "response",
+        "status": "finished",
+        "created_at_us": round(made * 1e6),
+        "model": "m-1",
+        "session_id": conversation,
+        "request": {"model": "m-1", "input": "canary", "conversation": conversation},
+        "response": create_response("canary"),
+    }
+    assert server.send("POST", "/api/v1/completions/import", line).json["data"][0]["is_new"]
+    place = f"/v1/responses/{write_id(str(line['id']))}"
+    assert server.send("GET", place).json["status"] == "completed"
+    (server.data.parent / "data.toml").write_text('[retention]\nbodies = "30d"\n')
+    server.process.send_signal(signal.SIGHUP)
+    wait_until_empty(server, str(line["id"]))
+    for part in ("", "/input_items"):
+        gone = server.send("GET", place + part)
+        assert (gone.status, gone.json["error"]["code"]) == (410, "deleted")
+    asked = {"model": "local/briggs-tiny", "input": "Hi"}
+    refused = server.send(
+        "POST", "/v1/responses", {**asked, "previous_response_id": place.rpartition("/")[2]}
+    )
+    assert refused.status == 400
+    assert refused.json["error"]["code"] == "previous_response_not_found"
+    assert "deleted after 40 days" in refused.json["error"]["message"]
+    assert server.send("GET", f"/v1/conversations/{conversation}/items").json["data"] == []
+    gone_on = server.send("POST", "/v1/responses", {**asked, "conversation": conversation})
+    assert gone_on.json["status"] == "completed"
+    assert server.send("DELETE", place).json["deleted"]
 
 
 def test_a_page_says_what_is_gone(server: Server) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from briggs.api.answers import Json, find_store, list_object, read_number
 from briggs.api.queries import read_choice, read_parameters
 from briggs.record.responses import require_response
+from briggs.record.retention import require_bodies
 from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest, NotFound
 from briggs.wires.openai.responses.items import ResponseItem
@@ -30,6 +31,7 @@ async def retrieve_response(request: Request) -> Response:
             param="stream",
         )
     completion = await _retrieve(request)
+    require_bodies(completion)
     return Response(read_response(completion), media_type="application/json")
 
 
@@ -53,7 +55,9 @@ async def cancel_response(request: Request) -> Json:
 
 async def list_input_items(request: Request) -> Json:
     """`GET /v1/responses/{id}/input_items`: a page of the items of its request."""
-    return Json(page_items(list_input(await _retrieve(request)), request))
+    completion = await _retrieve(request)
+    require_bodies(completion)
+    return Json(page_items(list_input(completion), request))
 
 
 async def count_input_tokens(request: Request) -> Json:
