@@ -14,6 +14,8 @@ import pytest
 from openai.types.responses import Response
 from pydantic import BaseModel
 
+from briggs.types.completions import create_id
+from briggs.wires.openai.responses.answer import write_id
 from tests.api.behaviours import ok
 from tests.api.openai.upstreams import (
     CALL,
@@ -547,6 +549,32 @@ def test_odd_requests_that_passed_are_read_again(server: Server) -> None:
     assert post(server, "ok/m", previous_response_id=id, input=[call]).status == 200
     recorded = server.send("GET", f"/v1/chat/completions/{server.find(answer)['id']}/messages")
     assert recorded.status == 200
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        {"request": [1]},
+        {"request_text": "not JSON"},
+        {"request": {"input": "x", "previous_response_id": 5}},
+        {"request": {"input": "x", "conversation": 5}},
+        {"request": {"input": "x"}, "response": "Hello"},
+        {"request": {"input": "x"}, "response_text": "Hello"},
+    ],
+)
+def test_imported_calls_that_are_no_responses(server: Server, bodies: dict[str, Any]) -> None:
+    """Whatever a file says is a response, no request fails over it."""
+    id = create_id()
+    line = {"object": "briggs.completion", "id": id, "kind": "response", "status": "finished"}
+    when = {"created_at_us": 1_790_000_000_000_000}
+    server.send("POST", "/api/v1/completions/import", {**line, **when, "model": "m", **bodies})
+    assert server.send("GET", f"/v1/responses/{write_id(id)}").status == 404
+    asked = {"model": "ok/m", "input": "x", "previous_response_id": write_id(id)}
+    refused = server.send("POST", "/v1/responses", asked)
+    assert refused.json["error"]["code"] == "previous_response_not_found"
+    reference = {"type": "item_reference", "id": f"msg_{write_id(id)[5:]}i0"}
+    refused = server.send("POST", "/v1/responses", {"model": "ok/m", "input": [reference]})
+    assert (refused.status, refused.json["error"]["param"]) == (400, "input[0].id")
 
 
 # ---- To vendors who speak it --------------------------------------------------------------

@@ -18,6 +18,7 @@ from briggs.wires.openai.responses.answer import (
     write_id,
 )
 from briggs.wires.openai.responses.items import ResponseItem, find_kind
+from briggs.wires.openai.responses.request import is_well_formed
 
 _ID_PREFIXES = {
     "message": "msg",
@@ -31,8 +32,18 @@ _UNENDED = ("queued", "in_progress")
 
 
 def is_kept(completion: Completion) -> bool:
-    """Whether a call is one for a response that its caller did not ask to forget."""
-    return completion.kind == "response" and _read_asked(completion).get("store") is not False
+    """Whether a call is one for a response that its caller did not ask to forget.
+
+    Calls that were imported can have any bodies. Those that no caller got so are no responses.
+    """
+    if completion.kind != "response":
+        return False
+    if completion.bodies_deleted_at is not None:
+        return True
+    asked = _read_asked(completion)
+    if asked.get("store") is False or not is_well_formed(asked):
+        return False
+    return completion.status != "finished" or _is_object(completion.response or b"{}")
 
 
 def read_response(completion: Completion) -> bytes:
@@ -104,6 +115,13 @@ def _find_status(completion: Completion) -> str:
 
 def _explain(completion: Completion) -> dict[str, Any]:
     return {"code": "server_error", "message": completion.failure_reason or ""}
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.decode(body), dict)
+    except msgspec.DecodeError:
+        return False
 
 
 def _read_asked(completion: Completion) -> dict[str, Any]:

@@ -142,6 +142,15 @@ def decode_request(body: bytes) -> Members:
     return asked
 
 
+def is_well_formed(asked: Members) -> bool:
+    """Whether the members have the types that every request for a response has."""
+    try:
+        convert(asked, _Given)
+    except InvalidRequest:
+        return False
+    return bool(asked)
+
+
 def asks_logprobs(asked: Members) -> bool:
     """Whether the answer shall have logprobs."""
     return LOGPROBS in (asked.get("include") or ())
