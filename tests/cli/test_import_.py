@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Iterator
@@ -298,6 +299,23 @@ def test_an_array_is_split(
     for each in found:
         line = data.split(b"\n")[each.line - 1].lstrip(b" [,")
         assert each.raw.startswith(line[:1]) and line
+
+
+@pytest.mark.parametrize(
+    ("begin", "problem"),
+    [
+        ('{"a": 1}'.encode("utf-16"), "UTF-16"),
+        ('{"a": 1}'.encode("utf-16-le"), "UTF-8"),
+        (gzip.compress(b"{}"), "gunzip"),
+        (b"PK\x03\x04...", "unzip"),
+        (b"PAR1...", "Parquet"),
+        (b"\x00" * 100, "UTF-8"),
+    ],
+)
+def test_files_of_another_kind(begin: bytes, problem: str) -> None:
+    """A file that is no text is one bad row that says what it is, not an empty file."""
+    [row] = read_rows(io.BytesIO(begin), lambda count: None)
+    assert problem in row.problem
 
 
 def test_long_rows_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

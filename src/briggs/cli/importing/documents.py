@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Callable, Iterator
@@ -20,6 +21,17 @@ _PIECE = 1 << 18
 _LISTS = ("data", "observations")
 """The members of one object that have its rows: a page of an API, and a download of a trace."""
 _BOM = b"\xef\xbb\xbf"
+_LOOKED_AT = 1024
+"""The bytes at the beginning of a file that show whether it is text."""
+_OTHERS = {
+    codecs.BOM_UTF16_LE: "the file is UTF-16: save it as UTF-8",
+    codecs.BOM_UTF16_BE: "the file is UTF-16: save it as UTF-8",
+    b"\x1f\x8b": "the file is compressed: unpack it with gunzip",
+    b"\x28\xb5\x2f\xfd": "the file is compressed: unpack it with unzstd",
+    b"PK\x03\x04": "the file is compressed: unpack it with unzip",
+    b"PAR1": "the file is Parquet: export JSON lines or CSV instead",
+}
+"""How files of other kinds begin."""
 
 
 class FileRow(NamedTuple):
@@ -48,6 +60,9 @@ class FileRow(NamedTuple):
 def read_rows(file: IO[bytes], advance: Callable[[int], None]) -> Iterator[FileRow]:
     """The rows of a file. `advance` is told how many bytes were read."""
     begin = file.read(_PIECE)
+    if problem := _find_other_kind(begin):
+        yield FileRow(1, problem=problem)
+        return
     file.seek(len(_BOM) if begin.startswith(_BOM) else 0)
     first = begin.removeprefix(_BOM).lstrip()[:1]
     if first == b"[":
@@ -56,6 +71,14 @@ def read_rows(file: IO[bytes], advance: Callable[[int], None]) -> Iterator[FileR
         yield from _read_lines(file, advance)
     elif first:
         yield from _read_table(file, advance)
+
+
+def _find_other_kind(begin: bytes) -> str:
+    """What a file is that has no text in UTF-8; empty if it may have."""
+    for mark, problem in _OTHERS.items():
+        if begin.startswith(mark):
+            return problem
+    return "the file is no text in UTF-8" if b"\0" in begin[:_LOOKED_AT] else ""
 
 
 def _read_lines(file: IO[bytes], advance: Callable[[int], None]) -> Iterator[FileRow]:
