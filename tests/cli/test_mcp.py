@@ -6,12 +6,14 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
 
 from briggs.cli.tools.bounds import CHARACTERS_MAX, write_bounded
+from briggs.types.completions import create_id
 from tests.cli.running import RunningServer, create_completions, environment, run
 from tests.cli.test_feedback import create_task, give
 
@@ -137,6 +139,27 @@ def test_mistakes_are_sentences(server: RunningServer) -> None:
         assert "limit" in await assistant.fail("list_completions", limit=1_000)
 
     assist(server, story)
+
+
+def test_odd_bodies_are_read(server: RunningServer, tmp_path: Path) -> None:
+    """Half a surrogate pair, or an answer of no shape, ends neither the server nor a list."""
+    id = create_id()
+    asked = {"model": "m", "messages": [{"role": "user", "content": "half \ud800"}]}
+    kept = {"object": "briggs.completion", "id": id, "kind": "chat", "status": "finished"}
+    line = {**kept, "created_at_us": 1_790_000_000_000_000, "model": "m", "tags": ["odd"]}
+    answer = {"created": "x", "model": 5, "choices": "x"}
+    (tmp_path / "odd.jsonl").write_text(json.dumps({**line, "request": asked, "response": answer}))
+    assert run("import", str(tmp_path / "odd.jsonl"), server=server).status == 0
+
+    async def story(assistant: Assistant) -> None:
+        assert "half ?" in await assistant.call("read_body", id=id, body="request")
+        assert "half" in await assistant.call("get_completion", id=id)
+        found = await assistant.ask("search_completions", filter="tag = odd")
+        assert [each["id"] for each in found["completions"]] == [id]
+        assert "without an id" in await assistant.fail("get_completion", id="")
+
+    assist(server, story)
+    assert run("completions", "delete", id, "--yes", server=server).status == 0
 
 
 def test_a_large_body_is_cut(server: RunningServer) -> None:

@@ -338,6 +338,9 @@ async def find_completion(
     """
     from briggs.client import NotFound
 
+    if not id:
+        # The address without an id is the list's.
+        raise click.ClickException("There is no completion without an id: give one.")
     try:
         return await client.completions.retrieve(id, include=include)
     except NotFound:

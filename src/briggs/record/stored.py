@@ -15,6 +15,8 @@ from briggs.types.any_json import members
 from briggs.types.completions import TEXTLESS, Completion
 from briggs.types.envelope import LARGE_BYTES
 
+_SHAPES = {"created": (int, Raw), "model": (str, Raw), "choices": (list, Raw)}
+"""What every client of OpenAI's reads of an answer."""
 _BODIES = frozenset({"request", "response", "received"})
 
 
@@ -66,7 +68,14 @@ def _read_response(completion: Completion) -> dict[str, Any]:
     if completion.source == "client":
         return members(_read_object(read_response(completion)))
     response = _read_object(completion.response or b"null")
-    return response if isinstance(response, dict) else _unanswered(completion)
+    if not isinstance(response, dict):
+        return _unanswered(completion)
+    wrong = [name for name, shape in _SHAPES.items() if not isinstance(response.get(name), shape)]
+    if not wrong:
+        return response
+    # An import can have anything here, and one such answer would make a whole list unreadable.
+    unanswered = _unanswered(completion)
+    return {**response, **{name: unanswered[name] for name in wrong}}
 
 
 def _read_object(body: bytes) -> Any:

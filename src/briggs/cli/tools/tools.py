@@ -232,18 +232,25 @@ def write_piece(piece: str, *, offset: int, end: int, total: int) -> str:
 
 
 def _refuse_plainly(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
-    """The tool, with the errors of the client as sentences for the model."""
+    """The tool, with the errors of the client as sentences for the model.
+
+    The protocol is UTF-8, which has no half of a surrogate pair, and a recorded text may have one.
+    """
 
     @functools.wraps(tool)
     async def refuse(*args: Any, **values: Any) -> str:
         try:
-            return await tool(*args, **values)
+            return _to_unicode(await tool(*args, **values))
         except ClientError as error:
-            raise ToolError(one_line(str(error))) from error
+            raise ToolError(_to_unicode(one_line(str(error)))) from error
         except click.ClickException as error:
-            raise ToolError(one_line(error.message)) from error
+            raise ToolError(_to_unicode(one_line(error.message))) from error
 
     return refuse
+
+
+def _to_unicode(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 _FIGURES = (
