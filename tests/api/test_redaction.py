@@ -16,6 +16,7 @@ from openai import OpenAI
 
 from briggs.types.completions import Completion
 from briggs.types.record_lines import write_line
+from tests.api.test_limits import BODIES
 from tests.files import find_texts, find_texts_in_bodies
 from tests.processes import Seen, Server, Upstream, create_response, run_server
 from tests.web.visitor import Visitor
@@ -184,6 +185,78 @@ def test_callers_get_everything_and_the_files_nothing(server: Server, upstream: 
     assert server.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
     assert find_texts(server.data, SECRETS) == []
     assert find_texts_in_bodies(server.data, SECRETS) == []
+
+
+def test_every_face_and_traces(server: Server, upstream: Upstream) -> None:
+    """No face, whole or streamed, and no span leaves a secret in a file."""
+    asked = json.loads(json.dumps(BODIES).replace('"hi"', json.dumps(SAID)))
+    asked["/v1/messages"] |= {"system": KEY, "metadata": {"user_id": EMAIL}}
+    asked["/v1/responses"] |= {"instructions": CARD, "metadata": {"owner": EMAIL}, "user": EMAIL}
+    asked["/api/generate"] |= {"system": EMAIL}
+    headers = {"x-briggs-tags": f"{KEY},plain", "x-briggs-session": f"of {EMAIL}"}
+    answered = set()
+    for path, body in asked.items():
+        for stream in (False, True):
+            request = {"model": "say/gpt-5", "stream": stream, **body}
+            reply = server.send("POST", path, request, headers=headers)
+            if reply.status == 200:
+                answered.add(path)
+            assert json.loads(upstream.seen[-1].body), path
+    assert answered == BODIES.keys() - {path for path in BODIES if path.endswith(_FORWARDED)}
+    exported = server.send(
+        "POST", "/v1/traces", write_export(), headers={"content-type": "application/json"}
+    )
+    assert exported.status == 200, exported.body
+    listed = server.send("GET", "/v1/chat/completions?status=any&limit=100").json["data"]
+    assert len(listed) == 2 * len(BODIES) + 1
+    assert all(each["briggs"]["redacted"] for each in listed)
+    assert server.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
+    assert find_texts(server.data, SECRETS) == []
+    assert find_texts_in_bodies(server.data, SECRETS) == []
+
+
+_FORWARDED = ("/embeddings", "/embed", "/moderations")
+"""What the upstream of these tests cannot answer."""
+
+
+def write_export() -> bytes:
+    """A span of a call whose every text has a secret, and an evaluation of it."""
+
+    def write(**texts: str) -> list[dict[str, Any]]:
+        named = {name.replace("__", "."): {"stringValue": text} for name, text in texts.items()}
+        return [{"key": name, "value": value} for name, value in named.items()]
+
+    parts = [{"type": "text", "content": SAID}]
+    said = json.dumps([{"role": "user", "parts": parts}])
+    event = {
+        "name": "gen_ai.evaluation.result",
+        "timeUnixNano": "1790000000500000000",
+        "attributes": write(
+            gen_ai__evaluation__name="quality",
+            gen_ai__evaluation__score__label=EMAIL,
+            gen_ai__evaluation__explanation=SAID,
+        ),
+    }
+    span = {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174",
+        "name": f"chat {EMAIL}",
+        "startTimeUnixNano": "1790000000000000000",
+        "endTimeUnixNano": "1790000001000000000",
+        "status": {"code": 2, "message": f"no account {EMAIL}"},
+        "events": [event],
+        "attributes": write(
+            gen_ai__operation__name="chat",
+            gen_ai__request__model="m",
+            gen_ai__conversation__id=EMAIL,
+            gen_ai__input__messages=said,
+            gen_ai__output__messages=said,
+            gen_ai__system_instructions=json.dumps(parts),
+        ),
+    }
+    resource = {"attributes": write(service__name=EMAIL)}
+    scoped = {"scope": {"name": "tests"}, "spans": [span]}
+    return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scoped]}]}).encode()
 
 
 def grade(server: Server, id: str) -> None:
