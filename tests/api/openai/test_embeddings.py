@@ -291,6 +291,11 @@ def test_a_local_model(briggs: Server, client: openai.OpenAI) -> None:
     assert (refused.status, refused.json["error"]["param"]) == (400, "dimensions")
     long = embed(briggs, "local/briggs-tiny", input="word " * 5000)
     assert long.json["error"]["code"] == "context_length_exceeded"
+    longest = embed(briggs, "local/briggs-tiny", input=["x", "word " * 9000])
+    assert (longest.status, longest.json["error"]["param"]) == (400, "input")
+    assert longest.json["error"]["code"] == "context_length_exceeded"
+    empty = embed(briggs, "local/briggs-tiny", input=[""])
+    assert (empty.status, empty.json["error"]["code"]) == (400, None)
     messages = [{"role": "user", "content": "hi"}]
     assert briggs.chat({"model": "local/briggs-tiny", "messages": messages}).status == 200
 

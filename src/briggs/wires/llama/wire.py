@@ -15,8 +15,9 @@ from briggs.wires.openai.wire import OpenAIStream, OpenAIWire
 _TOO_LONG = re.compile(r"input \((\d+) tokens\) is too large .*\(current batch size: (\d+)\)")
 # What the caller wrote wrong, and llama.cpp calls its own error (b10549, seen 2026-11-30).
 _MALFORMED = re.compile(r"Failed to parse (tools|messages): (.*?)(?:; tools = .*)?", re.DOTALL)
-# The wheel's build calls itself `b0-unknown`. This pattern cannot match inside a text, since
+# The wheel's build calls itself `b0-unknown`. These patterns cannot match inside a text, since
 # quotes are escaped there.
+_CREATED = re.compile(rb'"created": ?\d+')
 _FINGERPRINT = re.compile(rb'"system_fingerprint": ?"[^"\\]*"')
 
 
@@ -71,12 +72,23 @@ class _LocalStream(OpenAIStream):
         super().__init__()
         self._marked = mark
         self._top_logprobs = top_logprobs
+        self._created = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         return [
-            complete_chunk(_mark(payload, self._marked), top_logprobs=self._top_logprobs)
+            complete_chunk(
+                self._keep_time(_mark(payload, self._marked)), top_logprobs=self._top_logprobs
+            )
             for payload in super().feed(data)
         ]
+
+    def _keep_time(self, payload: bytes) -> bytes:
+        """The chunk with the time of the first. llama.cpp writes that of each (b10549)."""
+        found = _CREATED.search(payload)
+        if found is None:
+            return payload
+        self._created = self._created or found[0]
+        return payload[: found.start()] + self._created + payload[found.end() :]
 
 
 def _mark(body: bytes, mark: bytes) -> bytes:
