@@ -83,6 +83,8 @@ def test_an_unknown_order() -> None:
         ("a.b ab", ["a.b"], "<mark>a.b</mark> ab"),
         ("plain", [], "plain"),
         ("x" * 73, [], "x" * 72 + "…"),
+        ("退款" * 40, ["款"], "退<mark>款</mark>" * 18 + "…"),
+        ("é" * 72, [], "é" * 72),
         ("a\u202eb", [], "a\ufffdb"),
     ],
 )

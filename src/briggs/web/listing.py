@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ ANY_TIME = "all"
 LABELS = 6
 """How many parts the labels cut the bars into."""
 SHOWN_CHARACTERS = 72
+"""How many characters of a text are shown. One that is as wide as two counts as two."""
 MARKED_BEFORE = 30
 """How much of a text is shown before a searched word that comes later."""
 
@@ -237,7 +239,7 @@ def _view(summary: Summary, words: Sequence[str]) -> Row:
     if preview is not None:
         asked, answered, calls = preview.asked, preview.answered, preview.calls
         levels, count = [int(level) for level in preview.levels], preview.calls_count
-    if words and not _contains(words, asked[:SHOWN_CHARACTERS], answered[:SHOWN_CHARACTERS]):
+    if words and not _contains(words, _cut(asked), _cut(answered)):
         asked, answered = _find_said(completion, words, asked, answered)
     is_call = not answered and bool(calls)
     said = answered or " ".join(calls)
@@ -294,7 +296,8 @@ def _list_marks(completion: Completion, *, calls: int, tries: int) -> list[tuple
 
 def mark(text: str, words: Sequence[str]) -> Markup:
     """The beginning of a text, with what was searched for marked."""
-    shown = printable(text[:SHOWN_CHARACTERS]) + ("…" if len(text) > SHOWN_CHARACTERS else "")
+    cut = _cut(text)
+    shown = printable(cut) + ("…" if len(text) > len(cut) else "")
     if not any(words):
         return escape(shown)
     pattern = "|".join(re.escape(printable(word)) for word in words if word)
@@ -303,6 +306,18 @@ def mark(text: str, words: Sequence[str]) -> Markup:
         Markup("<mark>{}</mark>").format(piece) if place % 2 else escape(piece)
         for place, piece in enumerate(pieces)
     )
+
+
+def _cut(text: str) -> str:
+    """The beginning of a text, as much of it as a row has room for."""
+    text, room = text[:SHOWN_CHARACTERS], SHOWN_CHARACTERS
+    if text.isascii():
+        return text
+    for place, character in enumerate(text):
+        room -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if room < 0:
+            return text[:place]
+    return text
 
 
 def _contains(words: Sequence[str], *texts: str) -> bool:
