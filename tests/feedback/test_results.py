@@ -53,7 +53,7 @@ async def grade(
 
 async def test_people_beside_models(store: Store) -> None:
     """Models are counted apart: they change no agreement of people, and are compared with them."""
-    one, two = finished(), finished()
+    one, two = finished(tags=["eu"]), finished()
     for each in (one, two):
         await store.settle(each)
     task = await create_task(
@@ -89,6 +89,10 @@ async def test_people_beside_models(store: Store) -> None:
     assert (by_name["ann"].answers, by_name["judge"].kind) == (2, "model")
     assert by_name["judge"].agrees == pytest.approx(1 / 5)
     assert len(stars.weeks) == 1 and stars.weeks[0].models == 4.0
+    [of_model] = stars.by_model
+    assert (of_model.name, of_model.ratings, of_model.models) == (one.response_model, 5, 4.0)
+    assert of_model.people == stars.mean and not flags.by_model
+    assert [(each.name, each.people, each.models) for each in stars.by_tag] == [("eu", 3.0, 3.0)]
     answers = await read_answers(store, task, version=None)
     between = dict(list_between(answers, "stars", people="2", models="3"))
     assert list(between) == [one.id]

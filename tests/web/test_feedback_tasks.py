@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.processes import Server
+from tests.processes import Server, create_response
 from tests.web.visitor import Visitor
 
 FIELDS = {
@@ -128,3 +128,28 @@ def test_a_huge_schema_is_not_sent_back(visitor: Visitor) -> None:
     refused = visitor.submit("/feedback/new", name="n", reviewers_wanted="1", written=large)
     assert "the limit is 262,144" in refused.body.decode()
     assert refused.body.count(b"zebra") == 100_000, "once, in the field where it can be changed"
+
+
+def test_a_task_has_its_judge(server: Server, visitor: Visitor) -> None:
+    """The list leads from a task to its judge, and says how often models say what people say."""
+    schema = {"properties": {"good": {"type": "boolean"}}}
+    posted = {"name": "judged", "json_schema": schema, "completion_tags_selector": ["judged"]}
+    task = server.send("POST", "/api/v1/feedback_task", posted).json["id"]
+    judge = {"task": task, "model": "local/briggs-tiny", "name": "Strict"}
+    id = server.send("POST", "/api/v1/judges", judge).json["id"]
+    body: dict[str, Any] = {"organization_id": "default", "status": "finished", "tags": ["judged"]}
+    request = {"model": "m", "messages": [{"role": "user", "content": "Q"}]}
+    body |= {"request": request, "response": create_response()}
+    completion = server.send("POST", "/api/v1/completions", body).json["id"]
+    for reviewer, kind in (("ann", "person"), ("Strict", "model")):
+        given = {
+            "task_id": task,
+            "json_values": {"good": True},
+            "completion_ids": [completion],
+            "reviewer": reviewer,
+            "reviewer_kind": kind,
+        }
+        assert server.send("POST", "/api/v1/feedback", given).status == 200
+    page = visitor.visit("/feedback").body.decode()
+    said = f'href="/judges/{id}" dir="auto">Strict</a><span class="quiet">agrees 100 %'
+    assert said in page

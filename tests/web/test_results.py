@@ -29,7 +29,7 @@ def task(server: Server) -> dict[str, Any]:
         "organization_id": "default",
         "kind": "chat",
         "status": "finished",
-        "tags": ["results-page"],
+        "tags": ["results-page", "eu"],
         "request": request,
         "response": create_response(),
     }
@@ -72,6 +72,19 @@ def test_results_and_squares(visitor: Visitor, task: dict[str, Any]) -> None:
     assert square
     answers = visitor.visit(f"/feedback/{task['id']}{square[1].replace('&amp;', '&')}")
     assert "people said <b>5</b>, models said <b>4</b>" in answers.body.decode()
+
+
+def test_means_by_model_and_tag(visitor: Visitor, task: dict[str, Any]) -> None:
+    """A model and a tag have the means of people and of models, and lead to their answers."""
+    page = visitor.visit(f"/feedback/{task['id']}").body.decode()
+    for field in ("model", "tag"):
+        row = rf'href="(\?tab=answers&amp;filter={field}[^"]*)"[^>]*>([^<]*)</a>.*\n'
+        [(address, name)] = re.findall(row, page)
+        assert name == ("eu" if field == "tag" else create_response()["model"])
+        answers = visitor.visit(f"/feedback/{task['id']}{address.replace('&amp;', '&')}")
+        assert "ann" in answers.body.decode() and "1 to 3" not in answers.body.decode()
+    means = re.search(r'<table class="table means">.*?</table>', page, re.DOTALL)
+    assert means and re.findall(r'class="number">([\d.]+)<', means[0]) == ["3.00", "4.00"] * 2
 
 
 def test_a_lead_decides(server: Server, visitor: Visitor, task: dict[str, Any]) -> None:

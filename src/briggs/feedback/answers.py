@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -120,3 +121,18 @@ def _read(field: Field, values: Any, level: Level) -> Any:
     if field.kind in ("choices", "list") and not isinstance(value, list):
         return None
     return value
+
+
+def list_groups(completion: Completion | None) -> Iterator[tuple[str, str]]:
+    """The groups that a completion belongs to: all, its model, each tag, and its week.
+
+    One that was deleted counts only among all.
+    """
+    yield "", ""
+    if completion is None:
+        return
+    yield "model", completion.response_model or completion.model
+    for tag in completion.tags:
+        yield "tag", tag
+    year, week, _ = datetime.fromtimestamp(completion.created_at / 1_000_000, UTC).isocalendar()
+    yield "week", f"{year}-W{week:02}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,12 +14,12 @@ from briggs.feedback.answers import (
     Ratings,
     find_level,
     freeze_ratings,
+    list_groups,
     list_ratings,
     read_answers,
     show,
 )
 from briggs.storage import Store
-from briggs.types.completions import Completion
 from briggs.types.feedback import FeedbackTask
 from briggs.types.fields import Field
 from briggs.types.forms import read_form
@@ -115,7 +114,7 @@ def _report_field(field: Field, answers: Answers) -> FieldReport:
     for id, by_reviewer in answers.by_completion.items():
         units[id] = list_ratings(field, by_reviewer, level)
         numbers = [float(each) for each in units[id].values() if isinstance(each, int | float)]
-        for group in _list_groups(answers.completions.get(id)):
+        for group in list_groups(answers.completions.get(id)):
             groups[group] += numbers
     means = {
         group: Mean(mean=sum(numbers) / len(numbers), ratings=len(numbers))
@@ -152,15 +151,3 @@ def _report_options(field: Field, units: Sequence[Ratings]) -> dict[str, OptionR
             share=Mean(mean=chosen[option] / ratings, ratings=ratings) if ratings else None,
         )
     return reports
-
-
-def _list_groups(completion: Completion | None) -> Iterator[tuple[str, str]]:
-    """The groups that a completion belongs to. One that was deleted counts only in the total."""
-    yield "", ""
-    if completion is None:
-        return
-    yield "model", completion.response_model or completion.model
-    for tag in completion.tags:
-        yield "tag", tag
-    year, week, _ = datetime.fromtimestamp(completion.created_at / 1_000_000, UTC).isocalendar()
-    yield "week", f"{year}-W{week:02}"

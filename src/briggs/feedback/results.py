@@ -1,11 +1,10 @@
-"""The results of a task: people beside models, each reviewer, and means by week."""
+"""The results of a task: people beside models, each reviewer, and means by model, tag, week."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -15,6 +14,7 @@ from briggs.feedback.answers import (
     Answers,
     find_level,
     freeze_ratings,
+    list_groups,
     list_ratings,
     read_answers,
     show,
@@ -30,6 +30,7 @@ Side = Literal["people", "models"]
 """Whose answers: those of reviewers of the kind `model`, or all others."""
 
 BARS_MAX = 20
+GROUPS_MAX = 8
 KNOWN_MAX = 64
 """How many results are remembered."""
 
@@ -42,12 +43,14 @@ class Bar(msgspec.Struct, kw_only=True, frozen=True):
     models: int
 
 
-class Week(msgspec.Struct, kw_only=True, frozen=True):
-    """The means of a week of completions, such as `2026-W48`."""
+class Group(msgspec.Struct, kw_only=True, frozen=True):
+    """The means of some completions: those of a model, of a tag, or of a week."""
 
-    week: str
+    name: str
+    """Of a week `2026-W48`."""
     people: float | None
     models: float | None
+    ratings: int
 
 
 class ModelsAgainstPeople(msgspec.Struct, kw_only=True, frozen=True):
@@ -76,7 +79,11 @@ class FieldResults(msgspec.Struct, kw_only=True, frozen=True):
     mean: float | None
     """The mean of the people's numbers, or the share of yes."""
     is_share: bool
-    weeks: list[Week]
+    weeks: list[Group]
+    """In their order."""
+    by_model: list[Group]
+    by_tag: list[Group]
+    """These two at most `GROUPS_MAX`, those with the most ratings first."""
     models: ModelsAgainstPeople | None
 
 
@@ -170,7 +177,9 @@ def list_between(
 
 def _summarise_field(field: Field, answers: Answers) -> FieldResults:
     level = find_level(field)
-    units = [_split(field, each) for each in answers.by_completion.values()]
+    by_completion = {id: _split(field, each) for id, each in answers.by_completion.items()}
+    units = list(by_completion.values())
+    groups = _list_means(by_completion, answers)
     people = [unit["people"] for unit in units]
     numbers = _list_numbers(people)
     return FieldResults(
@@ -180,7 +189,9 @@ def _summarise_field(field: Field, answers: Answers) -> FieldResults:
         people=measure(people, level=level),
         mean=sum(numbers) / len(numbers) if numbers else None,
         is_share=field.kind == "boolean",
-        weeks=_list_weeks(field, answers),
+        weeks=sorted(groups["week"], key=lambda each: each.name),
+        by_model=groups["model"][:GROUPS_MAX],
+        by_tag=groups["tag"][:GROUPS_MAX],
         models=_compare(field, units),
     )
 
@@ -220,20 +231,26 @@ def _list_items(field: Field, value: Any) -> list[str]:
     return [show(value)]
 
 
-def _list_weeks(field: Field, answers: Answers) -> list[Week]:
-    groups: dict[str, dict[Side, list[float]]] = defaultdict(lambda: {"people": [], "models": []})
-    for id, by_reviewer in answers.by_completion.items():
-        if (completion := answers.completions.get(id)) is not None:
-            year, week, _ = datetime.fromtimestamp(
-                completion.created_at / 1_000_000, UTC
-            ).isocalendar()
-            for side, values in _split(field, by_reviewer).items():
-                groups[f"{year}-W{week:02}"][side] += _list_numbers([values])
-    return [
-        Week(week=week, people=_mean(sides["people"]), models=_mean(sides["models"]))
-        for week, sides in sorted(groups.items())
-        if sides["people"] or sides["models"]
-    ]
+def _list_means(
+    units: Mapping[str, Mapping[Side, Mapping[str, Hashable]]], answers: Answers
+) -> dict[str, list[Group]]:
+    """The means of each model, tag and week, those with the most ratings first."""
+    numbers: dict[tuple[str, str], dict[Side, list[float]]] = defaultdict(
+        lambda: {"people": [], "models": []}
+    )
+    for id, unit in units.items():
+        found = {side: _list_numbers([values]) for side, values in unit.items()}
+        for group in list_groups(answers.completions.get(id)):
+            for side, given in found.items():
+                numbers[group][side] += given
+    means: dict[str, list[Group]] = defaultdict(list)
+    for (kind, name), sides in numbers.items():
+        if ratings := sum(map(len, sides.values())):
+            people, models = _mean(sides["people"]), _mean(sides["models"])
+            means[kind].append(Group(name=name, people=people, models=models, ratings=ratings))
+    for each in means.values():
+        each.sort(key=lambda group: (-group.ratings, group.name))
+    return means
 
 
 def _compare(

@@ -322,6 +322,9 @@ def _relabel(
     if found is None:
         return False
     indexes.delete(connection, of=[found])
+    if tags is not None and tags != found.tags:
+        # Results of tasks have means by tag.
+        feedback_marks.note_about(connection, [id], organization_id=organization_id)
     found.tags = found.tags if tags is None else tags
     found.metadata = found.metadata if metadata is None else metadata
     connection.execute(

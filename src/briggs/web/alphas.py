@@ -20,6 +20,8 @@ class Alpha(NamedTuple):
 
     value: float | None = None
     verdict: str = ""
+    models_agree: float | None = None
+    """How often models say what people say of the first field that both answered, from 0 to 1."""
 
 
 class Alphas:
@@ -46,10 +48,12 @@ async def measure_alpha(store: Store, task: FeedbackTask, *, total: int) -> Alph
     """The alpha of a task that has so much feedback, and its word."""
     if not 0 < total <= MEASURED_MAX:
         return Alpha()
-    people = [field.people for field in (await read_results(store, task)).fields]
+    fields = (await read_results(store, task)).fields
+    same = next((field.models.same for field in fields if field.models), None)
     found = [
-        Alpha(each.krippendorffs_alpha, each.verdict)
-        for each in people
-        if each.krippendorffs_alpha is not None
+        (field.people.krippendorffs_alpha, field.people.verdict)
+        for field in fields
+        if field.people.krippendorffs_alpha is not None
     ]
-    return min(found, default=Alpha())
+    value, verdict = min(found, default=(None, ""))
+    return Alpha(value, verdict, same)

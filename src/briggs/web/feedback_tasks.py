@@ -28,9 +28,10 @@ from briggs.types.errors import BriggsError, InvalidRequest
 from briggs.types.feedback import Feedback, FeedbackTask, Order, Progress
 from briggs.types.forms import read_form as read_schema_form
 from briggs.types.judges import Judge
+from briggs.types.keys import Key
 from briggs.types.texts import one_line
 from briggs.types.values import list_values
-from briggs.web.alphas import measure_alpha
+from briggs.web.alphas import Alpha, measure_alpha
 from briggs.web.csrf import Form, read_form
 from briggs.web.forms import list_controls
 from briggs.web.rendering import render
@@ -57,8 +58,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     task: FeedbackTask
     progress: Progress
-    alpha: float | None
-    verdict: str
+    alpha: Alpha
+    judges: Sequence[Judge]
     last_at: int | None
 
 
@@ -75,7 +76,9 @@ async def list_page(request: Request) -> Response:
     can_read = "read" in key.scopes
     tasks = await store.feedback_tasks.list(organization_id=key.organization_id, limit=TASKS_MAX)
     asked = [task for task in tasks if task.kind != "preference"]
-    rows = [await _read_row(store, task, reviewer=key.name, can_read=can_read) for task in asked]
+    found = await store.judges.list(organization_id=key.organization_id, limit=JUDGES_MAX)
+    judges = {task.id: [each for each in found if each.task_id == task.id] for task in asked}
+    rows = [await _read_row(store, task, judges[task.id], key=key) for task in asked]
     latest, total = (
         await list_feedback(store, organization_id=key.organization_id, limit=LATEST)
         if can_read
@@ -170,19 +173,18 @@ async def _read_form(request: Request) -> Form:
     return form
 
 
-async def _read_row(store: Store, task: FeedbackTask, *, reviewer: str, can_read: bool) -> Row:
-    progress = await measure_progress(store, task, reviewer=reviewer)
-    if not can_read:
-        return Row(task=task, progress=progress, alpha=None, verdict="", last_at=None)
+async def _read_row(store: Store, task: FeedbackTask, judges: Sequence[Judge], *, key: Key) -> Row:
+    progress = await measure_progress(store, task, reviewer=key.name)
+    if "read" not in key.scopes:
+        return Row(task=task, progress=progress, alpha=Alpha(), judges=[], last_at=None)
     latest, total = await list_feedback(
         store, organization_id=task.organization_id, task_id=task.id, limit=1
     )
-    alpha, verdict = await measure_alpha(store, task, total=total)
     return Row(
         task=task,
         progress=progress,
-        alpha=alpha,
-        verdict=verdict,
+        alpha=await measure_alpha(store, task, total=total),
+        judges=judges,
         last_at=latest[0].created_at if latest else None,
     )
 
