@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from briggs.feedback.schemas import check_schema
 from briggs.types.errors import InvalidRequest
-from briggs.web.task_builder import KINDS, Draft, build_schema, read_schema
+from briggs.web.task_builder import KINDS, Draft, build_schema, read_schema, rebuild_schema
 
 words = st.text("abc 'é你😀\"<", min_size=1, max_size=8).map(str.strip).filter(bool)
 
@@ -41,6 +41,19 @@ def test_what_was_built_can_be_edited(built: list[Draft]) -> None:
     assert read_schema(schema) == built
 
 
+def test_a_schema_that_was_written_can_be_edited() -> None:
+    """A schema that names the type of its options is read as fields, and kept if they stay."""
+    options = {"type": "string", "enum": ["kind", "cold"]}
+    problems = {"type": "array", "items": options, "uniqueItems": True}
+    fields = {"tone": options, "problems": problems, "clause": {"type": "string"}}
+    schema = {"properties": fields, "required": ["tone"]}
+    drafts = read_schema(schema)
+    assert drafts is not None
+    assert [each.kind for each in drafts] == ["choice", "choices", "line"]
+    assert rebuild_schema(drafts, schema) == schema
+    assert rebuild_schema(drafts[:1], schema)["properties"] == {"tone": {"enum": ["kind", "cold"]}}
+
+
 @pytest.mark.parametrize(
     "schema",
     [
@@ -49,6 +62,8 @@ def test_what_was_built_can_be_edited(built: list[Draft]) -> None:
         {"type": "object", "properties": {"a": {"type": "string", "pattern": "x"}}},
         {"type": "object", "properties": {"a": True}},
         {"type": "object", "properties": {"a": {"enum": [1, 2]}}},
+        {"type": "object", "properties": {"a": {"type": "string", "enum": [1, 2]}}},
+        {"type": "object", "properties": {"a": {"type": "integer", "enum": [1, 2]}}},
         {"type": "object", "properties": {"a": {"enum": "no list"}}},
         {"type": "object", "properties": {"a": {"oneOf": [1, {"const": None}]}}},
         {"type": "object", "properties": {"a": {"type": "boolean"}}, "additionalProperties": False},

@@ -36,7 +36,14 @@ from briggs.web.csrf import Form, read_form
 from briggs.web.forms import list_controls
 from briggs.web.rendering import render
 from briggs.web.route import see_other
-from briggs.web.task_builder import KIND_NAMES, Draft, build_schema, read_drafts, read_schema
+from briggs.web.task_builder import (
+    KIND_NAMES,
+    Draft,
+    build_schema,
+    read_drafts,
+    read_schema,
+    rebuild_schema,
+)
 
 TASKS_MAX = 100
 JUDGES_MAX = 100
@@ -125,7 +132,7 @@ async def save(request: Request) -> Response:
         return await _show(request, shown, drafts=kept)
     written = form.get("written", "")
     try:
-        change = _read_change(form, drafts, written=written)
+        change = _read_change(form, drafts, written=written, task=task)
         if action == "preview":
             await asyncio.to_thread(check_schema, change.json_schema)
             return await _show(request, shown, drafts=drafts, written=written)
@@ -258,13 +265,17 @@ async def _save(request: Request, task: FeedbackTask | None, change: TaskChange)
     return await update_task(store, task.id, change, organization_id=organization_id)
 
 
-def _read_change(form: Form, drafts: Sequence[Draft], *, written: str) -> TaskChange:
+def _read_change(
+    form: Form, drafts: Sequence[Draft], *, written: str, task: FeedbackTask | None
+) -> TaskChange:
     if not form.get("name", "").strip():
         raise InvalidRequest("The task needs a name.", param="name")
     return TaskChange(
         name=form["name"].strip(),
         instruction=form.get("instruction", "").replace("\r\n", "\n").strip(),
-        json_schema=_read_written(written) if written.strip() else build_schema(drafts),
+        json_schema=_read_written(written)
+        if written.strip()
+        else rebuild_schema(drafts, task.json_schema if task else {}),
         completion_tags_selector=_read_tags(form),
         reviewers_wanted=_check_count(form),
         blind="blind" in form,

@@ -16,13 +16,14 @@ from briggs.types.errors import InvalidRequest
 from briggs.types.texts import printable
 from briggs.web.csrf import Form
 
-DraftKind = Literal["boolean", "scale", "choice", "choices", "text", "number"]
+DraftKind = Literal["boolean", "scale", "choice", "choices", "line", "text", "number"]
 KINDS: tuple[DraftKind, ...] = get_args(DraftKind)
 KIND_NAMES: Mapping[DraftKind, str] = {
     "boolean": "yes or no",
     "scale": "1 to n",
     "choice": "one of",
     "choices": "several of",
+    "line": "line of text",
     "text": "text",
     "number": "number",
 }
@@ -82,8 +83,13 @@ def build_schema(drafts: Sequence[Draft]) -> dict[str, Any]:
     return {**schema, "required": required} if required else schema
 
 
+def rebuild_schema(drafts: Sequence[Draft], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of some fields: an earlier one as it is, if it has the same fields."""
+    return dict(schema) if read_schema(schema) == drafts else build_schema(drafts)
+
+
 def read_schema(schema: Mapping[str, Any]) -> list[Draft] | None:
-    """The fields of a schema. None if building them again would not give the same schema."""
+    """The fields of a schema. None if building them again would not give a schema that says it."""
     properties, required = schema.get("properties"), schema.get("required", [])
     if not isinstance(properties, dict) or not isinstance(required, list):
         return None
@@ -93,10 +99,26 @@ def read_schema(schema: Mapping[str, Any]) -> list[Draft] | None:
         if isinstance(field, dict)
     ]
     try:
-        is_same = build_schema(drafts) == {"type": "object", **schema}
+        is_same = build_schema(drafts) == {
+            "type": "object",
+            **schema,
+            "properties": {name: _simplify(field) for name, field in properties.items()},
+        }
     except InvalidRequest:
         return None
     return drafts if is_same else None
+
+
+def _simplify(field: Any) -> Any:
+    """A field without the type that its options have anyway: texts are texts."""
+    if not isinstance(field, dict):
+        return field
+    is_implied = "enum" in field and field.get("type") == "string"
+    return {
+        name: _simplify(value) if name == "items" else value
+        for name, value in field.items()
+        if name != "type" or not is_implied
+    }
 
 
 def _build_field(draft: Draft) -> dict[str, Any]:
@@ -104,6 +126,8 @@ def _build_field(draft: Draft) -> dict[str, Any]:
         return {"type": "boolean"}
     if draft.kind == "number":
         return {"type": "number"}
+    if draft.kind == "line":
+        return {"type": "string"}
     if draft.kind == "text":
         return {"type": "string", "multi": True}
     if draft.kind == "scale":
@@ -184,7 +208,7 @@ def _read_field(name: str, field: Mapping[str, Any], *, is_required: bool) -> Dr
     if field.get("type") == "integer":
         low, high = str(field.get("minimum")), str(field.get("maximum"))
         return msgspec.structs.replace(draft, kind="scale", low=low, high=high)
-    return draft
+    return draft if "multi" in field else msgspec.structs.replace(draft, kind="line")
 
 
 def _list_lines(options: Any) -> str:
