@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Literal, NamedTuple
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from briggs.cli.demonstration.fill import ask_model, fill
 from briggs.cli.tour.child import ServerProcess, open_server_process
@@ -25,6 +25,8 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 WAIT_MS = 1_500
 ROUNDS = 24
+MADE_OF_CALLS = {"run", "dataset", "watch"}
+"""What is made by so many calls that the pictures after it would show little else."""
 
 
 class Picture(NamedTuple):
@@ -61,8 +63,8 @@ SHOWN: Sequence[Picture] = (
         act=_run,
     ),
     Picture("feedback-results", "/feedback/{task}", width=1280, height=860),
-    Picture("grading-light", "/feedback/{task}/grade", width=1280),
-    Picture("grading-phone", "/feedback/{task}/grade", width=390, height=844),
+    Picture("grading-light", "/feedback/{task}/grade?item={completion}", width=1280),
+    Picture("grading-phone", "/feedback/{task}/grade?item={completion}", width=390, height=844),
     Picture("evals", "/evals/{run}", width=1280, height=760),
     Picture("dataset", "/datasets/{dataset}", width=1280, height=620),
     Picture("judge", "/judges/{judge}", width=1280, height=860),
@@ -87,28 +89,38 @@ def _fill(data: Path, real: Sequence[object]) -> None:
 
 
 def _take(server: ServerProcess, pictures: Sequence[Picture]) -> None:
+    late = [each for each in pictures if MADE_OF_CALLS.intersection(_find_names(each.path))]
+    early = [each for each in pictures if each not in late]
     with Client(server.url, server.api_key) as client, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        ids = _find_ids(client, {name for each in pictures for name in _find_names(each.path)})
-        for each in pictures:
-            context = browser.new_context(
-                base_url=server.url,
-                color_scheme=each.theme,
-                viewport={"width": each.width, "height": each.height},
-                has_touch=each.width < 720,
-                reduced_motion="reduce",
-                timezone_id="Europe/Berlin",
-            )
-            page = context.new_page()
-            page.goto(client.keys.create_sign_in_link())
-            page.wait_for_url(lambda url: "/sign-in" not in url)
-            page.goto(each.path.format(**ids))
-            if each.act is not None:
-                each.act(page)
-            page.wait_for_timeout(WAIT_MS)
-            page.screenshot(path=PICTURES / f"{each.name}.png")
-            context.close()
+        for group in filter(None, (early, late)):
+            names = {name for each in group for name in _find_names(each.path)}
+            ids = _find_ids(client, names)
+            for each in group:
+                _take_one(browser, client, each, url=server.url, ids=ids)
         browser.close()
+
+
+def _take_one(
+    browser: Browser, client: Client, picture: Picture, *, url: str, ids: Mapping[str, str]
+) -> None:
+    context = browser.new_context(
+        base_url=url,
+        color_scheme=picture.theme,
+        viewport={"width": picture.width, "height": picture.height},
+        has_touch=picture.width < 720,
+        reduced_motion="reduce",
+        timezone_id="Europe/Berlin",
+    )
+    page = context.new_page()
+    page.goto(client.keys.create_sign_in_link())
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+    page.goto(picture.path.format(**ids))
+    if picture.act is not None:
+        picture.act(page)
+    page.wait_for_timeout(WAIT_MS)
+    page.screenshot(path=PICTURES / f"{picture.name}.png")
+    context.close()
 
 
 def _find_names(path: str) -> Iterator[str]:
