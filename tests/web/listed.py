@@ -17,6 +17,8 @@ SUPPORT = 40
 """How many of them have the tag `support`."""
 
 FAILED = 6
+REPEATED = 12
+"""How often an answer says the same, so that its strip and its line are full."""
 
 
 def record(data: Path) -> None:
@@ -41,12 +43,13 @@ async def _record(data: Path) -> None:
 
 def _create(number: int, created_at: int) -> Completion:
     failed = number % 20 == 7
-    logprobs = [-0.01, -(0.1 + number % 9), -0.2] if number % 4 else []
+    # As unsure as answers are: every third token, from hardly to very.
+    logprobs = [-0.01, -(0.1 + number % 9), -0.2] * REPEATED if number % 4 else []
     tokens = [
         {"token": each, "logprob": logprob, "bytes": list(each.encode()), "top_logprobs": []}
-        for each, logprob in zip(("No", " problem", "."), logprobs, strict=False)
+        for each, logprob in zip(("No", " problem", ". ") * REPEATED, logprobs, strict=False)
     ]
-    message: dict[str, Any] = {"role": "assistant", "content": "No problem.", "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", "content": "No problem. " * REPEATED, "refusal": None}
     if number % 10 == 3:
         call = {"name": "get_policy", "arguments": '{"topic":"refund"}'}
         calls = [{"id": "call_1", "type": "function", "function": call}]
