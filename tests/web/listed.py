@@ -49,7 +49,11 @@ def _create(number: int, created_at: int) -> Completion:
         {"token": each, "logprob": logprob, "bytes": list(each.encode()), "top_logprobs": []}
         for each, logprob in zip(("No", " problem", ". ") * REPEATED, logprobs, strict=False)
     ]
-    message: dict[str, Any] = {"role": "assistant", "content": "No problem. " * REPEATED, "refusal": None}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "No problem. " * REPEATED,
+        "refusal": None,
+    }
     if number % 10 == 3:
         call = {"name": "get_policy", "arguments": '{"topic":"refund"}'}
         calls = [{"id": "call_1", "type": "function", "function": call}]

@@ -43,7 +43,7 @@ class Bar(msgspec.Struct, kw_only=True, frozen=True):
     models: int
 
 
-class Group(msgspec.Struct, kw_only=True, frozen=True):
+class GroupMeans(msgspec.Struct, kw_only=True, frozen=True):
     """The means of some completions: those of a model, of a tag, or of a week."""
 
     name: str
@@ -79,10 +79,10 @@ class FieldResults(msgspec.Struct, kw_only=True, frozen=True):
     mean: float | None
     """The mean of the people's numbers, or the share of yes."""
     is_share: bool
-    weeks: list[Group]
+    weeks: list[GroupMeans]
     """In their order."""
-    by_model: list[Group]
-    by_tag: list[Group]
+    by_model: list[GroupMeans]
+    by_tag: list[GroupMeans]
     """These two at most `GROUPS_MAX`, those with the most ratings first."""
     models: ModelsAgainstPeople | None
 
@@ -233,7 +233,7 @@ def _list_items(field: Field, value: Any) -> list[str]:
 
 def _list_means(
     units: Mapping[str, Mapping[Side, Mapping[str, Hashable]]], answers: Answers
-) -> dict[str, list[Group]]:
+) -> dict[str, list[GroupMeans]]:
     """The means of each model, tag and week, those with the most ratings first."""
     numbers: dict[tuple[str, str], dict[Side, list[float]]] = defaultdict(
         lambda: {"people": [], "models": []}
@@ -243,11 +243,11 @@ def _list_means(
         for group in list_groups(answers.completions.get(id)):
             for side, given in found.items():
                 numbers[group][side] += given
-    means: dict[str, list[Group]] = defaultdict(list)
+    means: dict[str, list[GroupMeans]] = defaultdict(list)
     for (kind, name), sides in numbers.items():
         if ratings := sum(map(len, sides.values())):
             people, models = _mean(sides["people"]), _mean(sides["models"])
-            means[kind].append(Group(name=name, people=people, models=models, ratings=ratings))
+            means[kind].append(GroupMeans(name=name, people=people, models=models, ratings=ratings))
     for each in means.values():
         each.sort(key=lambda group: (-group.ratings, group.name))
     return means
