@@ -48,6 +48,7 @@ async def test_each_change_replaces_the_mark(store: Store) -> None:
         lambda: store.completions.delete(calls[1].id, organization_id="default"),
         lambda: store.feedback.create_missing(about_none, versions=[]),
         lambda: store.completions.create_missing([late], organization_id="default"),
+        lambda: store.completions.relabel(calls[2].id, organization_id="default", tags=["a"]),
     ]
     marks = [await store.feedback.read_mark(task)]
     for change in changes:
@@ -57,7 +58,8 @@ async def test_each_change_replaces_the_mark(store: Store) -> None:
     assert await store.feedback.read_mark(other) == ""
 
     await store.settle(finished())
-    await store.completions.relabel(calls[2].id, organization_id="default", tags=["a"])
+    labels: dict[str, Any] = {"tags": ["a"], "metadata": {"b": "c"}}
+    await store.completions.relabel(calls[2].id, organization_id="default", **labels)
     await store.feedback.create(answer(other, calls[2].id), task=other)
     assert await store.feedback.read_mark(task) == marks[-1]
     assert await store.feedback.read_mark(other) != ""

@@ -1,7 +1,8 @@
 """Marks each change of the feedback of a task, so that what was computed of it can be kept.
 
 A transaction that writes, edits or deletes feedback, or brings a completion that feedback is about
-or gives it other tags, replaces the mark of its task. So whoever reads the same mark as before would read the same answers.
+or gives it other tags, replaces the mark of its task. So whoever reads the same mark as before
+would read the same answers.
 """
 
 from __future__ import annotations
