@@ -226,6 +226,18 @@ def test_a_configuration_is_never_replaced(tmp_path: Path) -> None:
     assert again.status == 1 and "is there already" in again.errors
 
 
+def test_a_name_of_several_lines_is_one_note(tmp_path: Path) -> None:
+    """What a file of others calls something cannot write lines of its own to the terminal."""
+    source = tmp_path / "config.yaml"
+    given = '{model: "openai/x", api_key: "sk-written"}'
+    source.write_text(f'model_list:\n  - {{model_name: "a\\nWrote b", litellm_params: {given}}}\n')
+    done = run("config", "import", str(source), "--to", str(tmp_path / "x.toml"))
+    assert done.status == 0
+    [note, wrote] = done.errors.splitlines()
+    assert note.startswith("Not expressed: a") and wrote.startswith("Wrote ")
+    assert "sk-written" not in done.errors + (tmp_path / "x.toml").read_text()
+
+
 def test_every_kind_of_litellm_is_in_our_catalog() -> None:
     """What the prefixes of models become are providers that exist."""
     assert {*KINDS.values()} <= {vendor.name for vendor in CATALOG}

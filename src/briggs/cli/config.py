@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from briggs.cli.groups import Group
+from briggs.types.texts import one_line
 
 if TYPE_CHECKING:
     from briggs.providers.catalog import Described
@@ -114,7 +115,7 @@ def import_config(file: Path, target: Path) -> None:
     except ValueError as error:
         raise click.ClickException(f"{file}: {error}") from error
     for note in converted.notes:
-        click.echo(f"Not expressed: {note}", err=True)
+        click.echo(f"Not expressed: {one_line(note)}", err=True)
     if str(target) == "-":
         click.echo(converted.toml, nl=False)
         return
