@@ -10,7 +10,7 @@ import pytest
 
 from briggs.storage import Query, Store, spooling, writer
 from briggs.storage.bodies import Bodies
-from briggs.storage.postgres import connections
+from briggs.storage.postgres import connections, membership
 from briggs.storage.records import encode
 from briggs.storage.spooling import bring_home
 from briggs.storage.sqlite.spool import SpoolFile
@@ -129,6 +129,23 @@ async def test_a_frozen_database_is_not_waited_for(
     assert away.spool is not None and away.spool.reason is not None
     cluster.resume()
     await check(away, made)
+
+
+async def test_a_frozen_database_is_no_frozen_node(
+    cluster: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known of keys holds however long the server answers nothing. Only a node that was
+    frozen itself may have missed that a key was revoked.
+    """
+    monkeypatch.setattr(membership, "WRITERS_WAIT_S", 0)
+    now = membership._now
+    store = await Store.open(tmp_path / "data", address=cluster.create_database(), node_timeout_s=1)
+    cluster.pause()
+    monkeypatch.setattr(membership, "_now", lambda: now() + 3600)
+    assert store.keys.version != store.keys.version
+    await until(lambda: store.keys.version == store.keys.version, timeout_s=30)
+    cluster.resume()
+    await store.close()
 
 
 async def test_a_full_spool_refuses_calls(cluster: Postgres, tmp_path: Path) -> None:

@@ -18,6 +18,13 @@ from briggs.storage.postgres.hints import HintCompiler
 from briggs.storage.postgres.values import TYPES
 
 CONNECT_TIMEOUT_S = 5
+KEPT_ALIVE: Any = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Finds out within about ten seconds that the other machine is gone."""
 READER_WAIT_S = 30
 STREAMED_ROWS = 8
 """How many rows a stream has in memory."""
@@ -222,6 +229,7 @@ def _create_engine(url: URL, *, database: Database, **options: Any) -> Engine:
         connect_args={
             "application_name": "briggs",
             "connect_timeout": CONNECT_TIMEOUT_S,
+            **KEPT_ALIVE,
             "cursor_factory": BinaryCursor,
             # A pooler may give each transaction another connection of the server.
             "prepare_threshold": None,

@@ -272,7 +272,8 @@ class PostgresDatabase:
         return None if is_writable else failures.READ_ONLY
 
     def give_up_after(self, seconds: float) -> AbstractContextManager[None]:
-        return self._watchdog.watch(self.writer, seconds)
+        connections.reconnect(self.writer)
+        return self._watchdog.watch(connections.driver(self.writer).fileno(), seconds)
 
     def release_memory(self) -> None:
         """Nothing is kept of large rows."""

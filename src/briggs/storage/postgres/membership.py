@@ -29,6 +29,7 @@ from sqlalchemy import URL, Connection
 from briggs.storage import owners
 from briggs.storage.database import NodeMessage, NodeState
 from briggs.storage.postgres import connections
+from briggs.storage.postgres.watchdog import Watchdog
 from briggs.types.completions import create_id
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,10 @@ class Membership:
         self._folder_id = folder_id
         self._version = version("briggs")
         self._timeout_s = timeout_s
+        # A database that answers nothing is away. Only a node that was frozen itself has missed
+        # what others said, so this is found out before the others take this node for dead.
+        self._answered_within_s = max(timeout_s * 2 / 3, WRITERS_WAIT_S + 1)
+        self._watchdog = Watchdog()
         self._wants_to_keep = False
         self._connection: psycopg.Connection[Any] | None = None
         self._alive_until = self._keeper_until = 0.0
@@ -182,13 +187,14 @@ class Membership:
         while not self._is_closed.is_set():
             try:
                 is_woken = self._wait(min(beat_at, look_at) - _now())
-                self._send()
-                if is_woken or _now() >= look_at:
-                    self._look()
-                    look_at = _now() + (LOOK_EVERY_S if self.is_woken else LOOK_OFTEN_S)
-                if _now() >= beat_at:
-                    beat_at = _now() + beat_every_s
-                    self._beat()
+                with self._watchdog.watch(self._connect().fileno(), self._answered_within_s):
+                    self._send()
+                    if is_woken or _now() >= look_at:
+                        self._look()
+                        look_at = _now() + (LOOK_EVERY_S if self.is_woken else LOOK_OFTEN_S)
+                    if _now() >= beat_at:
+                        beat_at = _now() + beat_every_s
+                        self._beat()
             except psycopg.Error as error:
                 # Whoever writes tells people what is wrong.
                 logger.debug("this node cannot reach the others: %s", error)
@@ -199,6 +205,7 @@ class Membership:
             self._send()
             self._connect().execute(_LEAVE, {"id": self.id})
         self._hang_up()
+        self._watchdog.close()
 
     def _wait(self, seconds: float) -> bool:
         """Wait for a call of this process, or of others. Returns whether others woke us."""
@@ -314,7 +321,7 @@ class Membership:
                 autocommit=True,
                 # A pooler may give each transaction another connection of the server.
                 prepare_threshold=None,
-                **_KEPT_ALIVE,
+                **connections.KEPT_ALIVE,
             )
             self._open_ears(self._connection)
         return self._connection
@@ -341,14 +348,6 @@ def _now() -> float:
     """Seconds of a clock that goes on during sleep, where there is one."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
-
-_KEPT_ALIVE: Any = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""Finds out within about ten seconds that the other machine is gone."""
 
 _NOW = b"(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 """Unix microseconds of the database's clock."""
