@@ -242,3 +242,13 @@ def test_no_record(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="has no database"), open_reader(tmp_path):
         pass
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("content", [b"garbage!" * 1024, b"SQLite format 3\0" + bytes(4080)])
+def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+    """It is a problem like any other, with what to do about it."""
+    (tmp_path / "briggs.db").write_bytes(content)
+    with open_reader(tmp_path) as reader:
+        [found] = find_all(reader)
+    assert found.startswith("the database cannot be read further (")
+    assert found.endswith("): restore a backup")

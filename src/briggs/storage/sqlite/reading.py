@@ -54,11 +54,10 @@ class SqliteReader:
     def find_damage(self) -> Iterator[str]:
         """What SQLite's own check finds, table by table, each as of one moment."""
         with reading_for_long(self._folder), self.read() as connection:
-            inner = connections.driver(connection)
-            names = inner.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            for [name] in names:
+            read = connection.exec_driver_sql
+            for name in read("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all():
                 check = f"PRAGMA integrity_check('{name}')"
-                for [found] in inner.execute(check).fetchmany(DAMAGES_MAX):
+                for [found] in read(check).fetchmany(DAMAGES_MAX):
                     if found != "ok":
                         yield f"the table {name} is damaged ({found})"
 
