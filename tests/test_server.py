@@ -44,3 +44,38 @@ async def test_the_second_server_has_no_key(
     copy.write_text(key.read_text())
     link, said = await prepare("second")
     assert link.startswith("http://here/") and said == ""
+
+
+async def test_the_key_of_another_record_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that starts with an empty record, such as before a restore, makes its own key."""
+    settings: Any = SimpleNamespace(data=tmp_path, store_address=None)
+    key = tmp_path / "admin.key"
+    key.write_text("sk-briggs-of-the-lost-record\n")
+    store = await Store.open(tmp_path)
+    try:
+        await prepare_key(Keys(store), settings, address="http://here")
+    finally:
+        await store.close()
+    [kept] = list_kept(tmp_path)
+    assert kept.read_text() == "sk-briggs-of-the-lost-record\n"
+    assert key.read_text().startswith("sk-briggs-") and key.read_text() != kept.read_text()
+    said = capsys.readouterr().err
+    assert f"It is kept in {kept}." in said and "briggs restore --force" in said
+
+
+async def test_a_start_that_was_interrupted(tmp_path: Path) -> None:
+    """What it left in the file of the key is no key."""
+    settings: Any = SimpleNamespace(data=tmp_path, store_address=None)
+    (tmp_path / "admin.key").write_text(" " * 4096)
+    store = await Store.open(tmp_path)
+    try:
+        assert await prepare_key(Keys(store), settings, address="http://here")
+    finally:
+        await store.close()
+    assert list_kept(tmp_path) == []
+
+
+def list_kept(folder: Path) -> list[Path]:
+    return [*folder.glob("admin.key.*")]

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -240,7 +241,7 @@ async def _create_first_key(keys: Keys, data: Path, *, address: str) -> None:
     if await keys.list(organization_id="default"):
         return
     path = data / "admin.key"
-    path.unlink(missing_ok=True)
+    _keep_other_key(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -260,6 +261,23 @@ async def _create_first_key(keys: Keys, data: Path, *, address: str) -> None:
         f"This is the first start. A key was created and saved in {path}.\n"
         f"  export OPENAI_BASE_URL={address}/v1\n"
         f"  export OPENAI_API_KEY={secret}",
+        to=sys.stderr,
+    )
+
+
+def _keep_other_key(path: Path) -> None:
+    """Make room for a new key. One that is there may be that of a record that is to be restored."""
+    if not path.exists():
+        return
+    if not path.read_bytes().strip():
+        # A start that was interrupted left it.
+        path.unlink()
+        return
+    kept = path.with_name(f"{path.name}.{time.time_ns() // 1_000_000_000}")
+    path.rename(kept)
+    say(
+        f"{path} had the key of another record, since this record is empty. It is kept in {kept}. "
+        "If a record should be here, stop Briggs, and restore it with `briggs restore --force`.",
         to=sys.stderr,
     )
 

@@ -23,6 +23,7 @@ from briggs.storage.tables import (
     feedback_counts,
     feedback_queue,
     feedback_tasks,
+    migrations,
     pieces,
     rollup_changes,
     rollups,
@@ -252,3 +253,20 @@ def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
         [found] = find_all(reader)
     assert found.startswith("the database cannot be read further (")
     assert found.endswith("): restore a backup")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (migrations.insert().values(number=9999, name="later", applied_at=0), "use the newer"),
+        (migrations.delete().where(migrations.c.number > 30), "start `briggs serve` of this"),
+    ],
+    ids=["newer", "older"],
+)
+async def test_a_record_of_another_version(
+    store: Store, problems: Callable[[], list[str]], change: Any, said: str
+) -> None:
+    """It is not called damaged, so that nobody restores a backup over it after an upgrade."""
+    await change_rows(store, change)
+    with pytest.raises(StoreError, match=said):
+        problems()

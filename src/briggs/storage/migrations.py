@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, Table, bindparam, func, literal, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    bindparam,
+    func,
+    inspect,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from briggs.storage import feedback_counts, spending, tables
 from briggs.storage.database import database_of
-from briggs.storage.errors import StoreTooNew
+from briggs.storage.errors import StoreError, StoreTooNew
 from briggs.storage.tables import backfills, completions, organizations, rollup_fills, sessions
 from briggs.types.completions import current_time_us
 
@@ -46,6 +56,26 @@ def migrate(connection: Connection, *, migrations: Sequence[Migration] = MIGRATI
         if number not in applied and _apply(connection, number=number, step=step):
             done.append(step.__name__)
     return done
+
+
+def require_current(connection: Connection, *, name: str) -> None:
+    """Refuse a database whose tables are not those of this Briggs, for whoever reads it as it is.
+
+    Raises `StoreError`, which calls it by its name, and `StoreTooNew`.
+    """
+    if not inspect(connection).has_table(tables.migrations.name):
+        raise StoreError(f"{name} has no tables of Briggs: name the folder or address of a record")
+    version = connection.scalar(select(func.max(tables.migrations.c.number))) or 0
+    if version > len(MIGRATIONS):
+        raise StoreTooNew(
+            f"{name} is at version {version}, but this Briggs knows {len(MIGRATIONS)}: "
+            "use the newer Briggs"
+        )
+    if version < len(MIGRATIONS):
+        raise StoreError(
+            f"{name} is at version {version}, and this Briggs has {len(MIGRATIONS)}: start "
+            "`briggs serve` of this version with it once, which brings it up to date"
+        )
 
 
 @migration

@@ -30,16 +30,15 @@ from sqlalchemy.exc import DBAPIError
 from briggs.storage import copied_from, tables
 from briggs.storage.batches import split
 from briggs.storage.database import Database
-from briggs.storage.errors import StoreError, StoreTooNew
+from briggs.storage.errors import StoreError
 from briggs.storage.functions import by_key
 from briggs.storage.long_keys import LongKeys
-from briggs.storage.migrations import MIGRATIONS, migrate
+from briggs.storage.migrations import migrate, require_current
 from briggs.storage.reading import open_reader
 from briggs.storage.store import open_database
 from briggs.storage.tables import (
     completions,
     metadata,
-    migrations,
     organizations,
     pieces,
 )
@@ -416,19 +415,7 @@ def _find_data(connection: Connection) -> str | None:
 
 def _require_version(connection: Connection, *, name: str) -> None:
     """Only tables as they are today can be read."""
-    if not inspect(connection).has_table(migrations.name):
-        raise StoreError(f"{name} has no tables of Briggs: name the record that is to be copied")
-    version = connection.scalar(select(func.max(migrations.c.number))) or 0
-    if version > len(MIGRATIONS):
-        raise StoreTooNew(
-            f"{name} is at version {version}, but this Briggs knows {len(MIGRATIONS)}: "
-            "use the newer Briggs"
-        )
-    if version < len(MIGRATIONS):
-        raise StoreError(
-            f"{name} is at version {version}, and this Briggs has {len(MIGRATIONS)}: start "
-            "`briggs serve` of this version with it once, which brings it up to date"
-        )
+    require_current(connection, name=name)
     mark = copied_from.read_mark(connection)
     if mark is not None and not mark.is_complete:
         raise StoreError(f"{name} is itself a copy that is not complete: complete it first")

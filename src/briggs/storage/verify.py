@@ -30,6 +30,7 @@ from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.completions import select_many
 from briggs.storage.forgetting import find_forgotten
 from briggs.storage.functions import by_key
+from briggs.storage.migrations import require_current
 from briggs.storage.pieces import find_pieces, list_hashes, read_references
 from briggs.storage.records import BODY_BYTES, SELECT, decode
 from briggs.storage.recounts import find_miscounts
@@ -121,10 +122,13 @@ def verify(reader: RecordReader, *, show: Callable[[str, float], None]) -> Itera
     """Yield what is wrong with a record, while others may use it.
 
     It reads a few rows at a time, each few as of one moment, so that it takes little memory and
-    keeps no old state of the database. `show` is told what is read, and how much is done.
+    keeps no old state of the database. `show` is told what is read, and how much is done. Raises
+    `StoreError` if its tables are not those of this Briggs.
     """
     show("Reading the files", 0.0)
     try:
+        with reader.read() as connection:
+            require_current(connection, name="the record")
         for damage in reader.find_damage():
             yield Damage(damage, RESTORE)
         with reader.read() as connection:
