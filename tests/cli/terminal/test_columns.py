@@ -110,10 +110,10 @@ def test_columns_are_chosen(server: RunningServer) -> None:
 
 def test_more_filters_have_options(server: RunningServer) -> None:
     """The command has every filter of the API, under the same names."""
-    tell_chat(server, "x", reason="length", tags=["options"])
+    tell_chat(server, "x", reason="length", tags=["more options"])
 
     def count(*filters: str) -> int:
-        done = run("completions", "list", "--tag=options", *filters, server=server)
+        done = run("completions", "list", "--tag=more options", *filters, server=server)
         assert done.status == 0, done.errors
         return len(done.lines)
 
