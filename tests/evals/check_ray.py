@@ -209,34 +209,6 @@ def test_a_server_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting
         assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
 
 
-def test_a_node_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
-    """Another node takes over, nothing is asked twice, and the report is that of a run without."""
-    arguments = write(tmp_path)
-    counting.open.clear()
-    with serve(tmp_path, counting) as server, connect(server) as client:
-        process = start(cluster, server, *arguments, "--workers", cluster.address)
-        counting.wait_for(2 * AT_ONCE)
-        kill(cluster.nodes[1])
-        counting.open.set()
-        spread = finish(process)
-        assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
-        assert len(client.completions.list(tags=["eval"], limit=100).data) == 60
-        [cluster.survivor] = read_nodes(client, spread["run"]["id"])
-        by_itself = finish(start(cluster, server, *arguments, "--fresh"))
-        assert len(counting.upstream.seen) == 120
-    for one, other in zip(spread["targets"], by_itself["targets"], strict=True):
-        assert [one[name] for name in ("answered", "failed", "cached")] == [30, 0, 0]
-        for scorer in ("exact", "even"):
-            figures = [
-                {k: v for k, v in each["scores"][scorer].items() if k != "reasons"}
-                for each in (one, other)
-            ]
-            assert figures[0] == figures[1]
-    assert [each["result"] for each in spread["comparisons"]] == [
-        each["result"] for each in by_itself["comparisons"]
-    ]
-
-
 def test_several_servers(
     cluster: Cluster, tmp_path: Path, counting: Counting, postgres: Postgres
 ) -> None:
@@ -265,6 +237,34 @@ def test_several_servers(
             assert (progress["answered"], progress["failed"]) == (60 - AT_ONCE, AT_ONCE)
             assert f"{AT_ONCE} failed ({AT_ONCE} interrupted)." in errors
     assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
+
+
+def test_a_node_that_dies(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
+    """Another node takes over, nothing is asked twice, and the report is that of a run without."""
+    arguments = write(tmp_path)
+    counting.open.clear()
+    with serve(tmp_path, counting) as server, connect(server) as client:
+        process = start(cluster, server, *arguments, "--workers", cluster.address)
+        counting.wait_for(2 * AT_ONCE)
+        kill(cluster.nodes[1])
+        counting.open.set()
+        spread = finish(process)
+        assert {*counting.asked.values()} == {1} and len(counting.asked) == 60
+        assert len(client.completions.list(tags=["eval"], limit=100).data) == 60
+        [cluster.survivor] = read_nodes(client, spread["run"]["id"])
+        by_itself = finish(start(cluster, server, *arguments, "--fresh"))
+        assert len(counting.upstream.seen) == 120
+    for one, other in zip(spread["targets"], by_itself["targets"], strict=True):
+        assert [one[name] for name in ("answered", "failed", "cached")] == [30, 0, 0]
+        for scorer in ("exact", "even"):
+            figures = [
+                {k: v for k, v in each["scores"][scorer].items() if k != "reasons"}
+                for each in (one, other)
+            ]
+            assert figures[0] == figures[1]
+    assert [each["result"] for each in spread["comparisons"]] == [
+        each["result"] for each in by_itself["comparisons"]
+    ]
 
 
 def test_the_cluster_of_this_machine(cluster: Cluster, tmp_path: Path, counting: Counting) -> None:
