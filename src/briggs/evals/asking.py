@@ -108,9 +108,7 @@ class Asking:
         for tries in range(1, TRIES_MAX + 1):
             try:
                 completion, response = await self._call(active.run, answer, body)
-            except InsufficientQuota:
-                raise
-            except StoreUnavailable:
+            except (InsufficientQuota, StoreUnavailable):
                 raise
             except BriggsError as error:
                 if error.http_status in _BUSY and tries < TRIES_MAX and not self.is_closing:

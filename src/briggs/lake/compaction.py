@@ -184,7 +184,7 @@ def is_same(some: Iterator[Any], others: Iterator[Any]) -> bool:
 
 def _go_on(batch: Any, batches: Iterator[Any]) -> Any:
     """A batch if rows of it are left, else the next one with rows, or None at the end."""
-    while (batch is not None and batch.num_rows == 0) or batch is None:
+    while batch is None or batch.num_rows == 0:
         if (batch := next(batches, None)) is None:
             return None
         batch = _compare_bits(batch)

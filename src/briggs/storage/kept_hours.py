@@ -97,8 +97,11 @@ def _note(connection: Connection, noted: Sequence[tuple[str, int, str]]) -> None
     zones = database_of(connection).zones
     zones.last_kept = max(zones.last_kept, *(hour for _, hour, _ in noted))
     connection.execute(_DELETE, [{"organization": owner, "this": hour} for owner, hour, _ in noted])
-    columns = [column.name for column in hours.columns]
-    connection.execute(_INSERT, [dict(zip(columns, (*each, None), strict=True)) for each in noted])
+    rows = [
+        {"organization_id": owner, "hour": hour, "token": token, "zone": None}
+        for owner, hour, token in noted
+    ]
+    connection.execute(_INSERT, rows)
 
 
 def _read(
