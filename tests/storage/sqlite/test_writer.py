@@ -320,7 +320,7 @@ def small_disk(path: Path, *, size: str) -> Iterator[Path]:
 
 async def test_full_disk(open_store: OpenStore, tmp_path: Path) -> None:
     """On a full disk, confirmed records stay, and recording continues once there is room."""
-    with small_disk(tmp_path / "disk", size="3m") as disk:
+    with small_disk(tmp_path / "disk", size="4m") as disk:
         filler = disk / "filler"
         filler.write_bytes(bytes(1024 * 1024))
         store = await open_store(disk / "data")
