@@ -208,7 +208,7 @@ def judge_calls(
         found.cut += call.fate in ("cut", "left")
         if not KINDS[call.kind].is_call:
             continue
-        of = _leave_out_resent(call, rows.get(number, ()))
+        of = rows.get(number, ())
         if len(of) > 1:
             ids = " and ".join(each.id for each in of)
             found.doubled.append(f"call {number} ({call.kind}) is on record as {ids}")
@@ -220,17 +220,6 @@ def judge_calls(
         else:
             kind = found.changed if of else found.lost
             kind.append(f"call {number} ({call.kind}) {what}")
-
-
-def _leave_out_resent(call: Call, of: Sequence[Completion]) -> Sequence[Completion]:
-    """The completions of a call without those that its HTTP client sent once more.
-
-    It does so by itself if a connection that was used before breaks while no byte of an answer has
-    come. If the server was killed then, the first of the two is on record as interrupted.
-    """
-    if len(of) < 2:
-        return of
-    return [each for each in of if each.failure_kind != "interrupted"] or of[-1:]
 
 
 def _was_queued(call: Call, of: Sequence[Completion], moments: Sequence[float]) -> bool:

@@ -89,7 +89,12 @@ class Fleet:
             if not self._gradable:
                 return
             request |= self._write_grade(draw)
-        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
+        headers = {
+            "authorization": f"Bearer {self.key}",
+            "content-type": "application/json",
+            # On a kept connection, the client itself would send a call once more if that broke.
+            "connection": "close",
+        }
         if kind == "chat with a history":
             headers["x-briggs-session"] = f"agent-{number % 7}"
         call = Call(number, kind, json.dumps(request).encode(), headers)

@@ -116,6 +116,7 @@ def create_row(**members: object) -> Completion:
     [
         (create_call(), [], "lost", "is not on record"),
         (create_call(), [create_row(), create_row(id="two")], "doubled", "id and two"),
+        (create_call(), [create_row(id="a", **INTERRUPTED), create_row()], "doubled", "a and id"),
         (create_call(), [create_row(response=ANSWER[:-1])], "changed", "another answer"),
         (create_call(), [create_row(request=b"{}")], "changed", "another request"),
         (create_call(), [create_row(status="failed")], "changed", "is failed"),
@@ -163,8 +164,6 @@ def test_what_was_queued(moments: list[float], rows: list[Completion], forgiven:
         (create_call("refused", b"{}"), [create_row(status="failed")]),
         (create_call("cut", b""), []),
         (create_call("left", b""), [create_row(status="failed")]),
-        (create_call(), [create_row(id="a", **INTERRUPTED), create_row()]),
-        (create_call("cut", b""), [create_row(id="a", **INTERRUPTED), create_row(**INTERRUPTED)]),
     ],
 )
 def test_what_is_right_is_no_problem(call: Call, rows: list[Completion]) -> None:
