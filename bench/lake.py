@@ -28,7 +28,7 @@ from briggs.lake.queries import answer
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse
 from briggs.storage import Store
-from briggs.storage.reading import name_catalog
+from briggs.storage.reading import find_catalog
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.lake import LakeQuery
 from briggs.types.limits import DAY_US
@@ -93,7 +93,7 @@ def find_median(ask: Callable[[], object]) -> float:
 async def measure_compaction(store: Store, folder: Path, *, rows: int, days: int) -> None:
     hours = folder / "hours"
     hours.mkdir()
-    warehouse = Warehouse(str(hours), catalog=name_catalog(hours), storage={})
+    warehouse = Warehouse(str(hours), catalog=find_catalog(hours), storage={})
     archiver = Archiver(warehouse, store, moves=False)
     for hour in range(1, 24 * days + 1):
         until_us = find_begin(days) + hour * DAY_US // 24
@@ -126,7 +126,7 @@ def measure_lake(warehouse: Warehouse) -> dict[str, float]:
 async def run(folder: Path, *, rows: int, days: int) -> None:
     store = await Store.open(folder)
     size = await fill(store, rows=rows, days=days)
-    warehouse = Warehouse(str(folder / "lake"), catalog=name_catalog(folder), storage={})
+    warehouse = Warehouse(str(folder / "lake"), catalog=find_catalog(folder), storage={})
     archiver = Archiver(warehouse, store, moves=False)
     began, cpu = time.perf_counter(), cpu_s()
     done = await archiver.archive(organization_id="default", until_us=current_time_us())

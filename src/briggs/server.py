@@ -23,6 +23,7 @@ from briggs.accounts.sign_in_links import SignInLinks
 from briggs.app import App, open_app
 from briggs.providers.catalog import find_misplaced_keys
 from briggs.settings import Settings, SettingsError
+from briggs.storage.folders import write_private
 from briggs.transport.callers.connection import CallerConnection, ServerState
 from briggs.transport.memory import give_back_memory
 from briggs.types.errors import BriggsError, InvalidRequest
@@ -206,7 +207,7 @@ def name_address(host: str, port: int) -> str:
 @contextlib.contextmanager
 def announced(path: Path, address: str) -> Iterator[None]:
     """Tell commands on this machine the server's address, while it runs."""
-    path.write_text(f"{address}\n")
+    write_private(path, f"{address}\n")
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from briggs.lake.archive import Archiver
 from briggs.lake.reading import list_completions
 from briggs.lake.warehouse import Warehouse
 from briggs.storage import Query, Store
-from briggs.storage.reading import name_catalog
+from briggs.storage.reading import find_catalog
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.lake import LakeQuery
 from briggs.types.limits import DAY_US
@@ -50,7 +50,7 @@ def create_all(days: int = 2) -> list[Completion]:
 
 def open_warehouse(folder: Path) -> Warehouse:
     """The lake in a data folder."""
-    return Warehouse(str((folder / "lake").absolute()), catalog=name_catalog(folder), storage={})
+    return Warehouse(str((folder / "lake").absolute()), catalog=find_catalog(folder), storage={})
 
 
 def read_all(warehouse: Warehouse, *, organization_id: str = "default") -> list[Completion]:

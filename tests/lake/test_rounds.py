@@ -14,7 +14,7 @@ from briggs.lake.archive import Archiver
 from briggs.lake.compaction import FILES_MIN
 from briggs.lake.warehouse import Warehouse
 from briggs.storage import Store
-from briggs.storage.reading import name_catalog
+from briggs.storage.reading import find_catalog
 from tests.api.briggs.test_retention import log
 from tests.lake.completions import archive, create, create_all, fill, open_warehouse, read_all
 from tests.postgres import Postgres
@@ -102,7 +102,7 @@ def test_two_servers_archive_once(
     keeper.process.wait()
     wait_until(lambda: ask(other) == 200 and read_lake(other)["waiting"] == 0)
     assert read_lake(other)["completions"] == len(every) + 1
-    catalog = name_catalog(tmp_path, address=postgres_database)
+    catalog = find_catalog(tmp_path, address=postgres_database)
     warehouse = Warehouse(str(tmp_path / "lake"), catalog=catalog, storage={})
     assert [each.id for each in read_all(warehouse)] == [*(each.id for each in every), late]
     warehouse.close()

@@ -9,7 +9,7 @@ import pytest
 from briggs.lake.archive import Archiver
 from briggs.lake.warehouse import Warehouse
 from briggs.storage import Query, Store
-from briggs.storage.reading import name_catalog
+from briggs.storage.reading import find_catalog
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.lake import LakeDeletion, LakeQuery
 from tests.lake.completions import create, create_all, read_all
@@ -77,7 +77,7 @@ async def test_the_catalog_of_each_database(
 ) -> None:
     """The table is found by the catalog that is beside the record, or in its database."""
     folder = tmp_path_factory.mktemp("lake")
-    catalog = name_catalog(folder, address=address)
+    catalog = find_catalog(folder, address=address)
     await fill(store, *create_all(days=1))
     for again in (False, True):
         warehouse = Warehouse(str(folder / "lake"), catalog=catalog, storage={})

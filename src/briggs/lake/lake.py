@@ -19,7 +19,7 @@ from briggs.lake.warehouse import Warehouse, count_rows, explain, find_newest
 from briggs.settings import LakeSettings, Settings
 from briggs.storage import Store
 from briggs.storage.folders import hold
-from briggs.storage.reading import name_catalog
+from briggs.storage.reading import find_catalog
 from briggs.types.background import logging_errors
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.errors import Conflict, LakeUnavailable
@@ -422,7 +422,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
     with explain("be opened"):
         return Warehouse(
             address,
-            catalog=name_catalog(
+            catalog=find_catalog(
                 settings.data, address=settings.store_address, password=settings.store_password
             ),
             storage=_list_storage(lake, settings),

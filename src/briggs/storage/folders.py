@@ -78,7 +78,7 @@ def read_folder_id(folder: Path) -> str:
     try:
         if not path.exists():
             new = folder / f"{ID_NAME}.{os.getpid()}"
-            new.write_text(f"{secrets.token_hex(16)}\n")
+            write_private(new, f"{secrets.token_hex(16)}\n")
             give_to_owner(new, folder)
             # Whoever is the first has named it.
             with suppress(FileExistsError):
@@ -103,6 +103,18 @@ def hold(folder: Path, name: str, *, refusal: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read (0600)."""
+    create_private(path)
+    path.write_text(text)
+
+
+def create_private(path: Path) -> None:
+    """Create an empty file that only its owner can read (0600), unless it is there."""
+    if not path.exists():
+        path.touch(mode=0o600)
 
 
 def give_to_owner(path: Path, folder: Path) -> None:

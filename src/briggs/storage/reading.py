@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from briggs.storage.errors import needing_driver
+from briggs.storage.folders import create_private
 from briggs.storage.sqlite.reading import SqliteReader
 from briggs.storage.verify import RecordReader
 
@@ -27,12 +28,14 @@ def open_reader(
         reader.close()
 
 
-def name_catalog(folder: Path, *, address: str | None = None, password: str | None = None) -> str:
+def find_catalog(folder: Path, *, address: str | None = None, password: str | None = None) -> str:
     """The address of the database that has the lake's catalog: a file of its own beside the
-    record, or the PostgreSQL that has the record.
+    record, which is made (0600) if it is not there, or the PostgreSQL that has the record.
     """
     if address is None:
-        return f"sqlite:///{folder.absolute() / 'lake.db'}"
+        path = folder.absolute() / "lake.db"
+        create_private(path)
+        return f"sqlite:///{path}"
     from briggs.storage.postgres.addresses import read_address
 
     _, url = read_address(address, password=password)

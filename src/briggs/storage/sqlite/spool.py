@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Integer, MetaData, Table, delete, func, select
 
 from briggs.storage.errors import StoreError
+from briggs.storage.folders import create_private
 from briggs.storage.sqlite import connections
 from briggs.storage.sqlite.values import storable
 from briggs.storage.tables import WRITTEN_COLUMNS, completions
@@ -90,7 +91,7 @@ class SpoolFile:
 
     def __init__(self, path: Path) -> None:
         """Open a spool, or create it (0600)."""
-        path.touch(mode=0o600, exist_ok=True)
+        create_private(path)
         self._connection = connections.open_writer(path, synchronous="FULL", database=None)
         connections.driver(self._connection).execute("PRAGMA wal_autocheckpoint = 1000")
         _spooled.create(self._connection, checkfirst=True)
