@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from briggs.storage import Query, Store
+from briggs.storage.database import database_of
 from briggs.storage.tables import completions, search_segments
 from briggs.types.completion_filters import parse_completion_filter
 from tests.storage.conftest import read_rows
@@ -75,6 +76,19 @@ async def test_hardly_more_is_read_than_the_page_has(store: Store, filter: str, 
     await store.act(multiply)
     ids, read = await list_and_count(store, filter)
     assert (ids, read < 50) == ([f"c-0{ROWS - n}" for n in range(found)], True)
+
+
+async def test_statements_are_not_compiled(store: Store) -> None:
+    """With a time limit, or in a snapshot, which is how large tables are read."""
+
+    def ask(connection: Connection) -> tuple[Any, Any]:
+        database = database_of(connection)
+        with database.time_limit(connection, 10):
+            limited = connection.exec_driver_sql("SHOW jit").scalar()
+        with database.snapshot(connection):
+            return limited, connection.exec_driver_sql("SHOW jit").scalar()
+
+    assert await store.read(ask) == ("off", "off")
 
 
 async def test_the_few_that_are_graded_are_looked_at_first(store: Store) -> None:

@@ -41,6 +41,8 @@ _END = "end"
 """When the reads of a connection have to end."""
 _BEGUN = "begun"
 """Whether a transaction was begun for the sake of that time."""
+_NO_COMPILER = "SET LOCAL jit = off"
+"""To compile a statement takes up to 200 ms, which is longer than most of ours take."""
 
 
 class BinaryCursor(psycopg.Cursor[Any]):
@@ -147,7 +149,7 @@ def snapshot(connection: Connection) -> Iterator[None]:
     if inner.info.transaction_status is not TransactionStatus.IDLE:
         yield
         return
-    run(inner, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    run(inner, f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_NO_COMPILER}")
     try:
         yield
     finally:
@@ -200,7 +202,7 @@ def _limit_time(connection: Connection, *_: Any) -> None:
         raise psycopg.errors.QueryCanceled("the time is over")
     inner = driver(connection)
     is_begun = inner.info.transaction_status is not TransactionStatus.IDLE
-    begin = "" if is_begun else "BEGIN READ ONLY; "
+    begin = "" if is_begun else f"BEGIN READ ONLY; {_NO_COMPILER}; "
     connection.info[_BEGUN] = not is_begun
     run(inner, f"{begin}SET LOCAL statement_timeout = {left_ms}")
 
