@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import brotli
 import zstandard
 
-from tests.fuzz.requests import WIRES
+from tests.fuzz.requests import CLAUDE, WIRES
 from tests.fuzz.values import NUMBERS, TEXTS, Raw, cut, encode, mutate, mutate_bytes, pack
 from tests.mutations import create_full_response, create_stream
 from tests.processes import list_cases as list_payloads
 from tests.processes import load_case, read_piece
-from tests.wires.eventstream import encode_event, encode_exception, encode_message
+from tests.wires.eventstream import encode_event, encode_exception, encode_message, wrap
 from tests.wires.folders import list_cases
 
 TYPES = {
     "ollama-native": b"application/x-ndjson",
     "bedrock": b"application/vnd.amazon.eventstream",
+    CLAUDE: b"application/vnd.amazon.eventstream",
 }
+_FRAMED = ("bedrock", CLAUDE)
 ENDLESS_BYTES = 24 * 1024 * 1024
 """What an endless answer has; the limit for it in `run.py` is far less."""
 
@@ -79,12 +82,22 @@ def list_bodies(wire: str, stream: bool) -> list[bytes]:
     """What a vendor really sent."""
     if wire == "openai":
         return _list_openai(stream)
+    if wire == CLAUDE:
+        bodies = list_bodies("anthropic", stream)
+        return [b"".join(_wrap_events(body)) for body in bodies] if stream else bodies
     return [
         case.received
         for case in list_cases()
         if case.provider == wire and case.status == 200 and case.streams == stream
         if case.received
     ]
+
+
+def _wrap_events(stream: bytes) -> Iterator[bytes]:
+    """Anthropic's events in AWS's frames."""
+    for line in stream.splitlines():
+        if line.startswith(b"data:"):
+            yield wrap(line[5:].strip())
 
 
 def _list_openai(stream: bool) -> list[bytes]:
@@ -105,7 +118,7 @@ def _draw_body(drawn: Drawn) -> bytes:
 
 def _split(drawn: Drawn, body: bytes) -> list[bytes]:
     """The lines, events or frames of a stream."""
-    if drawn.wire == "bedrock":
+    if drawn.wire in _FRAMED:
         frames = []
         while len(body) >= 4:
             size = max(int.from_bytes(body[:4]), 16)
@@ -354,7 +367,7 @@ def _spoil_values(drawn: Drawn, body: bytes) -> bytes:
 
 def _spoil_event(drawn: Drawn, event: bytes) -> bytes:
     draw = drawn.draw
-    if drawn.wire == "bedrock":
+    if drawn.wire in _FRAMED:
         return _spoil_frame(event, draw)
     if drawn.wire == "ollama-native":
         return encode(mutate(_decode(event), draw)) + b"\n"
@@ -371,12 +384,22 @@ def _spoil_frame(frame: bytes, draw: random.Random) -> bytes:
     headers_size = int.from_bytes(frame[4:8])
     headers, payload = frame[12 : 12 + headers_size], frame[12 + headers_size : -4]
     types = [b"messageStart", b"contentBlockStart", b"contentBlockDelta", b"contentBlockStop"]
-    types += [b"messageStop", b"metadata"]
+    types += [b"messageStop", b"metadata", b"chunk"]
     found = next((name for name in types if name in headers), b"x")
-    value = mutate(_decode(payload), draw)
-    text = encode(value)
+    text = _spoil_payload(payload, draw)
     made = encode_message({":message-type": "event", ":event-type": found.decode()}, {})
     return _with_payload(made, text)
+
+
+def _spoil_payload(payload: bytes, draw: random.Random) -> bytes:
+    """Another payload, or the same one around another event."""
+    value = _decode(payload)
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        wrapped = base64.b64decode(value["bytes"])
+        if draw.random() < 0.8:
+            event = encode(mutate(_decode(wrapped), draw))
+            return encode({**value, "bytes": base64.b64encode(event).decode()})
+    return encode(mutate(value, draw))
 
 
 def _with_payload(frame: bytes, payload: bytes) -> bytes:
@@ -393,7 +416,27 @@ def _draw_event(drawn: Drawn) -> bytes:
     number = draw.choice(NUMBERS)
     data = number.text.encode() if isinstance(number, Raw) else str(number).encode()
     raw = text.encode("utf-8", "surrogatepass")
-    if drawn.wire == "bedrock":
+    if drawn.wire == CLAUDE and draw.random() < 0.5:
+        return draw.choice(
+            [
+                encode_event("chunk", {"bytes": text}),
+                encode_event("chunk", {"bytes": [1]}),
+                *map(
+                    wrap,
+                    (
+                        data,
+                        raw,
+                        b"{}",
+                        b"[" * 5000,
+                        b'{"type": "a\\nb"}',
+                        b'{"type":' + data + b"}",
+                    ),
+                ),
+                wrap(b'{"type": "error", "error": ' + data + b"}"),
+                wrap(b'{"type": "content_block_delta", "index": ' + data + b', "delta": {}}'),
+            ]
+        )
+    if drawn.wire in _FRAMED:
         word = text[:50].encode("utf-8", "replace").decode()
         good = encode_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
         return draw.choice(

@@ -25,7 +25,9 @@ from tests.fuzz.values import (
 )
 from tests.fuzz.verdicts import CHAT, RESPONSES
 
-WIRES = ("openai", "anthropic", "gemini", "bedrock", "cohere", "mistral", "ollama-native")
+CLAUDE = "bedrock-claude"
+"""Bedrock for messages to Claude, which go there in Anthropic's format."""
+WIRES = ("openai", "anthropic", "gemini", "bedrock", CLAUDE, "cohere", "mistral", "ollama-native")
 
 
 class Place(NamedTuple):

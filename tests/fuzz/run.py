@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from tests.fuzz.answers import create_sent
 from tests.fuzz.exchange import Answer, Hostile, Outcome, exchange
-from tests.fuzz.requests import FACES, WIRES, Place, create_hostile
+from tests.fuzz.requests import CLAUDE, FACES, WIRES, Place, create_hostile
 from tests.fuzz.vendor import FakeVendor, Trap, listen
 from tests.fuzz.verdicts import CHAT, judge, list_broken
 from tests.processes import Server, read_rows, run_server
@@ -202,12 +202,14 @@ async def _open_arena(side: Side, seed: int, folder: Path) -> AsyncIterator[Aren
 def _write(port: int) -> str:
     """briggs.toml: a provider for each wire."""
     versions = {"openai": "/v1", "anthropic": "/v1", "gemini": "/v1", "cohere": "/v2"}
-    versions |= {"mistral": "/v1", "ollama-native": "/api", "bedrock": ""}
+    versions |= {"mistral": "/v1", "ollama-native": "/api", "bedrock": "", CLAUDE: ""}
+    own = {CLAUDE: ("bedrock", "messages = true\n")}
     tables = [
-        f'[providers.{wire}]\nkind = "{wire}"\ndrop_unsupported = true\n'
+        f'[providers.{wire}]\nkind = "{kind}"\ndrop_unsupported = true\n{more}'
         f'base_url = "http://127.0.0.1:{port}/{wire}{versions[wire]}"\n'
         'key_variable = "FUZZ_KEY"\n'
         for wire in WIRES
+        for kind, more in [own.get(wire, (wire, ""))]
     ]
     head = 'default_provider = "openai"\norigins = ["https://app.example"]\n'
     return head + _LIMITS + '[models.fast]\ntargets = ["openai/ok"]\n' + "".join(tables)
@@ -261,6 +263,7 @@ async def _ask_hostile(arena: Arena, number: int) -> None:
     sent = create_sent(report.seed, number)
     draw = random.Random(f"{report.seed}/asked/{number}")
     path = draw.choice([*FACES]) if draw.random() < 0.3 else CHAT.decode()
+    path = "/v1/messages" if sent.wire == CLAUDE else path
     if path == CHAT.decode():
         good = _create_good(arena, f"{sent.wire}/fuzz-{number}", stream=sent.stream, draw=draw)
     else:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 from tests.fuzz.answers import TYPES, Sent, create_sent, list_bodies
-from tests.fuzz.requests import WIRES
+from tests.fuzz.requests import CLAUDE, WIRES
 
 SILENCE_S = 20
 _NUMBERED = re.compile(rb"fuzz-(\d+)")
@@ -22,6 +22,9 @@ _PATHS = {
         r"((streamG|g)enerateContent(\?alt=sse)?|batchEmbedContents|countTokens)"
     ),
     "bedrock": re.compile(r"/model/[^/?#]+/converse(-stream)?"),
+    CLAUDE: re.compile(
+        r"/model/[^/?#]+/(converse(-stream)?|invoke(-with-response-stream)?|count-tokens)"
+    ),
     "cohere": re.compile(r"/v2/(chat|embed)"),
     "mistral": re.compile(r"/v1/(chat/completions|embeddings|moderations)"),
     "ollama-native": re.compile(r"/api/(chat|embed|generate)"),
@@ -69,7 +72,9 @@ class FakeVendor:
         if found:
             return await self._attack(create_sent(self.seed, int(found[1])), reader, writer)
         stream = "tream" in target or re.search(rb'"stream": ?true', body) is not None
-        good = list_bodies(wire, stream)[0]
+        # Chats with Claude go to Converse.
+        spoken = "bedrock" if wire == CLAUDE and "/converse" in target else wire
+        good = list_bodies(spoken, stream)[0]
         kind = TYPES.get(wire, b"text/event-stream") if stream else b"application/json"
         fields = b"content-type: %b\r\ncontent-length: %d" % (kind, len(good))
         writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (fields, good))

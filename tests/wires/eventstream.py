@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from binascii import crc32
@@ -16,6 +17,11 @@ _STRING = 7
 def encode_event(type: str, payload: dict[str, Any]) -> bytes:
     """An event of this type."""
     return encode_message({":message-type": "event", ":event-type": type}, payload)
+
+
+def wrap(data: bytes) -> bytes:
+    """A piece of an answer of `InvokeModel`, with padding that hides its length."""
+    return encode_event("chunk", {"bytes": base64.b64encode(data).decode(), "p": "abcdefgh"})
 
 
 def encode_exception(type: str, message: str) -> bytes:

@@ -136,15 +136,19 @@ async def _begin(state: _Stream, provider: Provider, prepared: Prepared) -> Stre
         raise
 
 
-def _hold(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bool:
+def _hold(
+    state: _Stream, received: bytes, payloads: Sequence[bytes], passed: bytes | None = None, /
+) -> bool:
     """Keep the first frames."""
-    state.first = _add(state, received, payloads)
+    state.first = _add(state, received, payloads, passed)
     return not state.first and state.failure is None
 
 
-def _pass_on(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bool:
+def _pass_on(
+    state: _Stream, received: bytes, payloads: Sequence[bytes], passed: bytes | None = None, /
+) -> bool:
     """Send what came to the caller. Returns whether to go on. Raises what ends the stream."""
-    frames = _add(state, received, payloads)
+    frames = _add(state, received, payloads, passed)
     goes_on = not frames or state.caller.send(frames)
     if state.failure is not None:
         raise state.failure
@@ -154,7 +158,7 @@ def _pass_on(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bool
     return goes_on
 
 
-def _add(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bytes:
+def _add(state: _Stream, received: bytes, payloads: Sequence[bytes], passed: bytes | None) -> bytes:
     """The frames to pass on for one piece, up to a failure."""
     call = state.call
     conform, evidence = call.conform, call.evidence
@@ -173,18 +177,18 @@ def _add(state: _Stream, received: bytes, payloads: Sequence[bytes]) -> bytes:
     if call.completion.first_token_ms is None and conform.has_output:
         call.completion.first_token_ms = call.elapsed_ms
     if evidence.prepared.passes:
-        return _let_through(state, received, chunks)
+        return _let_through(state, received if passed is None else passed, chunks)
     return state.frames.write(chunks) if chunks else b""
 
 
-def _let_through(state: _Stream, received: bytes, chunks: Sequence[bytes]) -> bytes:
+def _let_through(state: _Stream, passed: bytes, chunks: Sequence[bytes]) -> bytes:
     """The vendor's own bytes, for a caller who speaks its format.
 
     They wait for the first chunk, since another target may still be tried. They wait again once
     every choice has finished, since the caller must not see the end before it is recorded. A part
     of an event waits for its rest, since an error may come instead.
     """
-    state.held += received
+    state.held += passed
     is_refused = state.failure is not None and not state.is_told
     if is_refused or state.call.is_answered or not (chunks or state.begun):
         return b""

@@ -123,9 +123,11 @@ async def _read_in_time(stream: Stream, take: Take, *, call: Call, policy: Polic
     try:
         async with asyncio.timeout_at(min(now() + piece_s, end)) as limit:
 
-            def take_in_time(received: bytes, payloads: Sequence[bytes]) -> bool:
+            def take_in_time(
+                received: bytes, payloads: Sequence[bytes], passed: bytes | None = None, /
+            ) -> bool:
                 limit.reschedule(min(now() + piece_s, end))
-                return take(received, payloads)
+                return take(received, payloads, passed)
 
             return await stream.read(take if policy.piece_timeout_s is None else take_in_time)
     except TimeoutError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -20,9 +20,15 @@ class Answer(msgspec.Struct, frozen=True):
     """The cost of the call in US dollars, if the upstream's headers give it."""
 
 
-Take = Callable[[bytes, Sequence[bytes]], bool]
-"""Takes one piece of a stream: the bytes that came, and the chunks that ended in them. Returns
-whether to go on."""
+class Take(Protocol):
+    """Takes one piece of a stream. Returns whether to go on."""
+
+    def __call__(
+        self, received: bytes, payloads: Sequence[bytes], passed: bytes | None = None, /
+    ) -> bool:
+        """`received` are the bytes that came, and `payloads` the chunks that ended in them.
+        `passed` is what a caller of the vendor's format gets, if that is not `received`."""
+        ...
 
 
 class Stream(Protocol):

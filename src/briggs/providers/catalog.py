@@ -23,6 +23,7 @@ from briggs.types.keys import PREFIX
 from briggs.wires.anthropic import tokens as anthropic
 from briggs.wires.anthropic.wire import AnthropicWire
 from briggs.wires.base import CHAT, Ability, Wire
+from briggs.wires.bedrock import messages as bedrock
 from briggs.wires.cohere import embeddings as cohere
 from briggs.wires.cohere.wire import CohereWire
 from briggs.wires.gemini import embeddings as gemini
@@ -96,6 +97,7 @@ CATALOG: tuple[Vendor, ...] = (
         "AWS_BEARER_TOKEN_BEDROCK",
         signs=True,
         wire=open_bedrock,
+        abilities=bedrock.open_abilities,
     ),
     Vendor(
         "gemini",

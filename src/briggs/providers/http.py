@@ -34,6 +34,7 @@ from briggs.wires.base import (
     Prepared,
     Refreshing,
     StreamDecoder,
+    Unwrapping,
     Wire,
 )
 
@@ -314,6 +315,7 @@ class HttpStream:
     ) -> None:
         self._reply = reply
         self._decoder = decoder
+        self._unwrapping = decoder if isinstance(decoder, Unwrapping) else None
         self._explain = explain
         self._rest = b""
         """What was read but not decoded yet."""
@@ -351,10 +353,13 @@ class HttpStream:
             payloads = self._decoder.feed(turn)
         except UpstreamInvalid:
             # Unreadable data is recorded too.
-            self._pass_on(data, ())
+            self._pass_on(data, (), self._take_passed())
             raise
-        self._goes_on = self._pass_on(turn, payloads)
+        self._goes_on = self._pass_on(turn, payloads, self._take_passed())
         return self._goes_on and not self._rest and not self._decoder.done
+
+    def _take_passed(self) -> bytes | None:
+        return None if self._unwrapping is None else self._unwrapping.take_passed()
 
 
 def use_ability(
@@ -364,15 +369,16 @@ def use_ability(
     encoded = _encode(ability, envelope, model=model, name=name, drops=drops)
     original = envelope.original
     assert original is not None, "only a call of another format needs an ability"
+    headers = original.headers if encoded.headers is None else encoded.headers
     return Prepared(
         envelope,
         model,
         encoded.body,
-        encoded.unsupported,
+        [*encoded.left_out, *encoded.unsupported],
         mended=encoded.mended,
         translated=True,
         passes=ability.passes,
-        headers=original.headers if ability.passes else {},
+        headers=headers if ability.passes else {},
         ability=ability.format,
     )
 

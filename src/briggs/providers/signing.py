@@ -25,7 +25,8 @@ def find_region(row: ProviderSettings, environment: Mapping[str, str]) -> str:
 def open_bedrock(row: ProviderSettings, environment: Mapping[str, str]) -> BedrockWire:
     """The wire for a provider's settings. Raises `SettingsError` without a region."""
     region = find_region(row, environment)
-    return BedrockWire(AwsSigner("bedrock", region=region, environment=environment))
+    signer = AwsSigner("bedrock", region=region, environment=environment)
+    return BedrockWire(signer, messages=row.messages)
 
 
 class AwsSigner:

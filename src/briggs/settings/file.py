@@ -43,6 +43,9 @@ class ProviderSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     responses: bool | None = None
     """Whether calls of `/v1/responses` go to its own `/responses` as they are. Default: `true` for
     OpenAI and for Azure without an `api_version`."""
+    messages: bool | None = None
+    """For `bedrock`: whether calls of `/v1/messages` go to its `InvokeModel` as they are. Default:
+    `true` for models whose name has `anthropic.` in it."""
 
 
 class TargetSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

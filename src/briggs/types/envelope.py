@@ -100,7 +100,11 @@ class Original(NamedTuple):
 
     def encode(self, **replaced: Any) -> bytes:
         """The request as JSON, with some members replaced and the others unchanged."""
-        return json.encode_plain({**_read_members(self.body), **replaced})
+        return json.encode_plain({**self.list_members(), **replaced})
+
+    def list_members(self) -> dict[str, Raw]:
+        """The request's members, each as JSON."""
+        return _read_members(self.body)
 
 
 class FitToVendor(Protocol):

@@ -57,6 +57,10 @@ class Encoded(msgspec.Struct, frozen=True):
     """Changes in `body`, since the vendor would refuse the original, each with its place."""
     unsigned: Sequence[str] = ()
     """The ids of earlier tool calls without the signature that the vendor may have given."""
+    left_out: Sequence[str] = ()
+    """What `body` leaves out untold, since it only makes an answer cheaper or faster."""
+    headers: Mapping[str, str] | None = None
+    """The caller's headers that go on. By default all that the face passes, if the call passes."""
 
 
 class ErrorWords(NamedTuple):
@@ -95,6 +99,16 @@ class StreamDecoder(Protocol):
         Raises `UpstreamInvalid` for data that is not in this wire's format. If good chunks came
         in the same read, it returns those first and raises on the next call.
         """
+        ...
+
+
+@runtime_checkable
+class Unwrapping(Protocol):
+    """A decoder of events that come wrapped in frames. Callers who speak their format get them
+    without the frames."""
+
+    def take_passed(self) -> bytes:
+        """What was unwrapped since the last call, as the caller gets it."""
         ...
 
 

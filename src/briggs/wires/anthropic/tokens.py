@@ -16,13 +16,14 @@ from briggs.wires.anthropic.wire import AnthropicWire
 from briggs.wires.base import Ability, Encoded, Prepared, StreamDecoder
 from briggs.wires.chunks import MALFORMED
 
-_FORMAT = "anthropic-tokens"
+FORMAT = "anthropic-tokens"
+"""The format of requests for a count."""
 
 
 class TokenCounting:
     """`POST {base_url}/messages/count_tokens`: requests and answers pass as they are."""
 
-    format = _FORMAT
+    format = FORMAT
     passes = True
     stream_types = ()
 
@@ -62,5 +63,5 @@ def read_count_request(body: bytes, headers: Mapping[str, str]) -> Envelope:
         param="model",
     )
     passed = {name: headers[name] for name in MESSAGE_FACE.passed_headers if name in headers}
-    envelope.original = Original(_FORMAT, body, headers=passed, refusal=refusal)
+    envelope.original = Original(FORMAT, body, headers=passed, refusal=refusal)
     return envelope

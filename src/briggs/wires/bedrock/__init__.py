@@ -1,1 +1,1 @@
-"""Bedrock's format: Converse."""
+"""Bedrock's formats: Converse, and Anthropic's own for Claude."""

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.htm
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import msgspec
@@ -17,6 +18,9 @@ from briggs.wires.bedrock.request import encode_request
 from briggs.wires.chunks import decode_answer
 from briggs.wires.events import EventStream
 from briggs.wires.openai.wire import read_error
+
+# An id, an inference profile's id with its region, or an ARN that ends in one of them.
+_CLAUDE = re.compile(r"(?:^|[./])(anthropic\.[^/]+)$")
 
 
 class Signer(Protocol):
@@ -42,8 +46,14 @@ class BedrockWire:
     names_deployments = False
     stream_types = ("application/vnd.amazon.eventstream",)
 
-    def __init__(self, signer: Signer) -> None:
+    def __init__(self, signer: Signer, *, messages: bool | None = None) -> None:
+        """`messages` is the setting of that name."""
         self._signer = signer
+        self._messages = messages
+
+    def speaks_anthropic(self, model: str) -> bool:
+        """Whether a model is asked in Anthropic's format by callers who speak that."""
+        return find_model(model) is not None if self._messages is None else self._messages
 
     async def refresh(self, *, key: str | None) -> None:
         """Get ready for the next request. Raises `ProviderNotReady`."""
@@ -89,3 +99,10 @@ class BedrockWire:
                 for model in models
             ]
         )
+
+
+def find_model(model: str) -> str | None:
+    """The id of a model of Anthropic's, without the region or the ARN around it. None if the name
+    does not show one."""
+    found = _CLAUDE.search(model)
+    return found and found[1]
