@@ -94,7 +94,9 @@ class FaceRoute:
             )
             if face.kind == "response":
                 store = self._parts.store
-                await continue_call(call, key=key, store=store, bytes_max=bytes_max)
+                await continue_call(
+                    call, key=key, store=store, archive=self._parts.lake, bytes_max=bytes_max
+                )
             if face.passed_headers:
                 _pass_headers(headers, call, face)
             if id := headers.get(b"x-log10-completion-id"):

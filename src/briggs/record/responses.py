@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -43,19 +43,15 @@ async def find_response(id: str, *, key: Key, store: Store) -> Completion | None
     ours = read_id(id)
     for known in ([ours] if ours else []) + [id]:
         found = await store.completions.retrieve(known, organization_id=key.organization_id)
-        if found is None or not is_kept(found) or not _may_see(key, found):
-            continue
-        if found.response_id == id or write_id(found.id) == id:
+        if found is not None and is_response(found, id, key=key):
             return found
     return None
 
 
-async def require_response(id: str, *, key: Key, store: Store) -> Completion:
-    """As `find_response`. Raises `NotFound`."""
-    found = await find_response(id, key=key, store=store)
-    if found is None:
-        raise NotFound(f"Response with id '{id}' not found.", param="id")
-    return found
+def is_response(completion: Completion, id: str, *, key: Key) -> bool:
+    """Whether a completion is the response with this id, and a key may see it."""
+    is_meant = completion.response_id == id or write_id(completion.id) == id
+    return is_meant and is_kept(completion) and _may_see(key, completion)
 
 
 async def list_turns(
@@ -94,10 +90,13 @@ async def list_turns(
     return turns.found
 
 
-async def continue_call(call: Call, *, key: Key, store: Store, bytes_max: int) -> None:
+async def continue_call(
+    call: Call, *, key: Key, store: Store, archive: Archive | None, bytes_max: int
+) -> None:
     """Put what a request refers to into its place: earlier responses, and single items.
 
     Raises `InvalidRequest` for a response, and `NotFound` for a conversation, that is not there.
+    The `archive` is only asked for the reason.
     """
     original = call.envelope.original
     if original is None or not original.refers:
@@ -108,7 +107,7 @@ async def continue_call(call: Call, *, key: Key, store: Store, bytes_max: int) -
         turns = await list_turns(conversation, key=key, store=store, bytes_max=bytes_max)
         call.completion.session_id = conversation
     else:
-        turns = await _follow(previous, key=key, store=store, bytes_max=bytes_max)
+        turns = await _follow(previous, key=key, store=store, archive=archive, bytes_max=bytes_max)
         if turns:
             call.completion.session_id = call.completion.session_id or turns[-1].session_id
     referred = await _find_referred(asked, turns, key=key, store=store)
@@ -122,6 +121,14 @@ async def continue_call(call: Call, *, key: Key, store: Store, bytes_max: int) -
         home = (turns[-1].provider or "", original.body)
         made.original = made.original._replace(home=home)
     call.envelope = made
+
+
+class Archive(Protocol):
+    """Where completions are that are not on record any more."""
+
+    async def retrieve(self, id: str, *, organization_id: str) -> Completion | None:
+        """The completion with this id, if it is there."""
+        ...
 
 
 class _Turns:
@@ -204,7 +211,9 @@ def _read_references(asked: dict[str, Any]) -> tuple[str | None, str | None]:
     return previous or None, conversation or None
 
 
-async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> list[Completion]:
+async def _follow(
+    id: str | None, *, key: Key, store: Store, archive: Archive | None, bytes_max: int
+) -> list[Completion]:
     """A response and all before it, in order. Raises `InvalidRequest` if one is missing.
 
     Those before a response that belongs to a conversation are that conversation's.
@@ -216,7 +225,7 @@ async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> 
         # Each is older than the one after it, whatever ids their vendors gave them.
         is_later = found is not None and bool(chain) and found.id >= chain[-1].id
         if found is None or found.status != "finished" or is_later:
-            raise _refuse_previous(id, "not found.")
+            raise _refuse_previous(id, await _explain_loss(id, key=key, archive=archive))
         if (absence := explain_absence(found)) is not None:
             raise _refuse_previous(
                 id, f"cannot be continued. {absence} Send what still matters as input."
@@ -229,6 +238,19 @@ async def _follow(id: str | None, *, key: Key, store: Store, bytes_max: int) -> 
                 if turn.id < found.id:
                     turns.add(turn)
     return chain[::-1]
+
+
+async def _explain_loss(id: str, *, key: Key, archive: Archive | None) -> str:
+    """Why there is no response to continue."""
+    ours = read_id(id)
+    if archive is not None and ours is not None:
+        found = await archive.retrieve(ours, organization_id=key.organization_id)
+        if found is not None and is_response(found, id, key=key):
+            return (
+                "has gone to the lake, so it cannot be continued. Retrieve it with "
+                "GET /v1/responses/ID, and send what still matters as input."
+            )
+    return "not found."
 
 
 def _refuse_previous(id: str, reason: str) -> InvalidRequest:

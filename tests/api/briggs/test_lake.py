@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from briggs import Client
 from briggs.lake.lake import Lake
 from briggs.settings import open_settings
 from briggs.storage import Store
+from briggs.types.completions import Completion, current_time_us
+from briggs.types.record_lines import write_line
 from tests.api.briggs.test_retention import log
 from tests.api.test_peers import Pair
 from tests.cli.running import RunningServer, run
 from tests.lake.completions import read_bytes
-from tests.processes import Server, run_server
+from tests.processes import Server, create_response, run_server
 from tests.storage.records import finished
 from tests.web.visitor import Visitor
 from tests.workers.lines import wait_until
@@ -72,6 +75,37 @@ def test_only_the_owner_reads_the_data_folder(server: Server) -> None:
     made = {each.name: each for each in server.data.iterdir() if each.name != "briggs.toml"}
     assert made.keys() >= {"briggs.db", "lake", "lake.db", "server.url"}
     assert not [name for name, path in made.items() if path.stat().st_mode & 0o077]
+
+
+def test_a_response_in_the_lake_is_retrieved_and_not_continued(server: Server) -> None:
+    """Its caller finds it by its id, and is told why no other response can follow on it."""
+    old = Completion(
+        organization_id="default",
+        kind="response",
+        status="finished",
+        created_at=current_time_us() - 5_000_000 * 1_000_000,
+        duration_ms=1.0,
+        request=b'{"model": "m-1", "input": "canary-asked"}',
+        response=json.dumps(create_response("canary-said")).encode(),
+    )
+    assert server.send("POST", "/api/v1/completions/import", write_line(old)).status == 200
+    id = f"resp_{old.id.replace('-', '')}"
+    path = f"/v1/responses/{id}"
+    on_record = server.send("GET", path)
+    assert on_record.status == 200 and b"canary-said" in on_record.body
+    items = server.send("GET", f"{path}/input_items").body
+    archive(server)
+    assert server.send("GET", path).body == on_record.body
+    assert server.send("GET", f"{path}/input_items").body == items
+    asked = {"model": "local/briggs-tiny", "input": "And?", "previous_response_id": id}
+    error = server.send("POST", "/v1/responses", asked).json["error"]
+    assert error["code"] == "previous_response_not_found"
+    assert "has gone to the lake" in error["message"]
+    assert "send what still matters as input" in error["message"]
+    assert server.send("DELETE", path).json == {"id": id, "object": "response", "deleted": True}
+    assert server.send("GET", path).status == 404
+    error = server.send("POST", "/v1/responses", asked).json["error"]
+    assert error["message"].endswith("not found.")
 
 
 def test_the_page_of_a_completion_in_the_lake(server: Server) -> None:

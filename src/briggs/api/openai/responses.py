@@ -10,10 +10,12 @@ from starlette.responses import Response
 
 from briggs.api.answers import Json, find_store, list_object, read_number
 from briggs.api.queries import read_choice, read_parameters
-from briggs.record.responses import require_response
+from briggs.parts import find_archived, find_lake, is_archived
+from briggs.record.responses import find_response, is_response
 from briggs.record.retention import require_bodies
 from briggs.types.completions import Completion
 from briggs.types.errors import Conflict, InvalidRequest, NotFound
+from briggs.wires.openai.responses.answer import read_id
 from briggs.wires.openai.responses.items import ResponseItem
 from briggs.wires.openai.responses.recorded import list_input, read_response
 
@@ -38,9 +40,12 @@ async def retrieve_response(request: Request) -> Response:
 async def delete_response(request: Request) -> Json:
     """`DELETE /v1/responses/{id}`: delete a response from the record for good."""
     completion = await _retrieve(request)
-    await find_store(request).completions.delete(
-        completion.id, organization_id=completion.organization_id
-    )
+    if is_archived(request):
+        await find_lake(request).delete_one(completion)
+    else:
+        await find_store(request).completions.delete(
+            completion.id, organization_id=completion.organization_id
+        )
     return Json({"id": request.path_params["id"], "object": "response", "deleted": True})
 
 
@@ -90,6 +95,12 @@ def page_items(items: list[ResponseItem], request: Request) -> dict[str, object]
 
 
 async def _retrieve(request: Request) -> Completion:
-    return await require_response(
-        request.path_params["id"], key=request.state.key, store=find_store(request)
-    )
+    """A response on record or, by Briggs's own id, in the lake. Raises `NotFound`."""
+    id, key = request.path_params["id"], request.state.key
+    found = await find_response(id, key=key, store=find_store(request))
+    if found is None and (ours := read_id(id)) is not None:
+        archived = await find_archived(request, ours)
+        found = archived if archived and is_response(archived, id, key=key) else None
+    if found is None:
+        raise NotFound(f"Response with id '{id}' not found.", param="id")
+    return found
