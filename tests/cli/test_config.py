@@ -190,6 +190,24 @@ def test_what_a_configuration_cannot_express_is_named(tmp_path: Path) -> None:
     assert 'base_url = "http://gpu:8000/v1"' in found.output
 
 
+@pytest.mark.parametrize("number", [-4, 0, 10**30])
+def test_numbers_that_no_setting_has(tmp_path: Path, number: int) -> None:
+    """Whatever numbers are in a configuration of LiteLLM, the file that is made of it is valid."""
+    names = "num_retries, allowed_fails, cooldown_time, timeout, request_timeout, stream_timeout"
+    settings = dict.fromkeys(names.split(", "), number)
+    limits = dict.fromkeys(("weight", "timeout", "stream_timeout"), number)
+    costs = dict.fromkeys(("input_cost_per_token", "output_cost_per_token"), number)
+    deployment = {"model_name": "m", "litellm_params": {"model": "openai/a", **limits, **costs}}
+    source, target = tmp_path / "config.yaml", tmp_path / "x.toml"
+    config = {"model_list": [deployment, deployment], "router_settings": settings}
+    source.write_text(json.dumps(config))
+    made = run("config", "import", str(source), "--to", str(target))
+    assert made.status == 0, made.errors
+    attempts = tomllib.loads(target.read_text())["retries"]["attempts_max"]
+    assert attempts == max(1, min(number + 1, 100))
+    assert "is listed twice" in run("config", "check", str(target)).output
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

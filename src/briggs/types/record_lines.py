@@ -57,12 +57,18 @@ def to_completion(members: dict[str, Any], *, organization_id: str) -> Completio
     """The completion whose line has these members. Raises `InvalidRequest`."""
     if text(members.get("object")) != COMPLETION:
         raise InvalidRequest(f"The line is not a completion: its 'object' is not '{COMPLETION}'.")
+    if members.get("created_at_us") is None:
+        hint = "." if members.get("created_at") is None else ". Did you mean that by 'created_at'?"
+        raise InvalidRequest(
+            f"The line has no 'created_at_us', the time in microseconds since 1970{hint}"
+        )
     fields = {name: value for name, value in members.items() if name not in _BODIES}
     fields |= {"organization_id": organization_id, "created_at": fields.pop("created_at_us", None)}
     try:
         completion = json.from_builtins(fields, Completion)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"The line is not a completion: {error}.") from error
+        reason = str(error).replace("`$.created_at`", "`$.created_at_us`")
+        raise InvalidRequest(f"The line is not a completion: {reason}.") from error
     for name in _BODIES:
         if (body := _read_body(name, members)) is not None:
             setattr(completion, name, body)

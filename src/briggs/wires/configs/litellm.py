@@ -69,6 +69,10 @@ _ROUTED = {
     *("cooldown_time", "fallbacks", "default_fallbacks", "context_window_fallbacks"),
     *("content_policy_fallbacks", "model_group_alias", "drop_params", "routing_strategy"),
 }
+# The bounds of our own settings.
+_SECONDS_MAX = 604_800
+_WEIGHT_MAX = 1e9
+_DOLLARS_MAX = 1_000_000
 _SILENT = {"set_verbose", "json_logs", "telemetry", "debug", "cache_responses", "drop_params"}
 
 
@@ -164,7 +168,12 @@ class _Reading:
             return
         target = f"{provider}/{rest}"
         weight = next(
-            (each for key in ("weight", "rpm", "tpm") if (each := number(given.get(key)))), None
+            (
+                each
+                for key in ("weight", "rpm", "tpm")
+                if (each := number(given.get(key))) and 0 < each <= _WEIGHT_MAX
+            ),
+            None,
         )
         self._deployments.setdefault(name, []).append(_Deployment(target, weight))
         self._read_limits(name, target, given, members(item.get("model_info")))
@@ -228,11 +237,11 @@ class _Reading:
             ("timeout", "upstream_timeout_s"),
             ("stream_timeout", "first_token_timeout_s"),
         ):
-            if seconds := number(given.get(key)):
+            if seconds := _read_seconds(given, key):
                 timeouts[ours] = max(timeouts.get(ours, 0), seconds)
         costs = {**about, **given}
         paid = [number(costs.get(f"{each}_cost_per_token")) for each in ("input", "output")]
-        if None not in paid:
+        if all(cost is not None and 0 <= cost * 1e6 < _DOLLARS_MAX for cost in paid):
             self._prices[target] = {
                 each: round((cost or 0) * 1e6, 6)
                 for each, cost in zip(("input", "output"), paid, strict=True)
@@ -339,22 +348,30 @@ def _write_head(notes: Sequence[str]) -> Iterator[str]:
 
 
 def _write_settings(settings: Mapping[str, Any]) -> Iterator[str]:
-    retries = number(settings.get("num_retries"))
-    if retries is not None:
-        yield from ("", "[retries]", f"attempts_max = {min(int(retries) + 1, 100)}")
+    yield from _write_table("retries", {"attempts_max": _count(settings, "num_retries", 100)})
     cool_down = {
-        "failures": None
-        if (fails := number(settings.get("allowed_fails"))) is None
-        else int(fails) + 1,
-        "duration_s": number(settings.get("cooldown_time")),
+        "failures": _count(settings, "allowed_fails", 1_000_000_000),
+        "duration_s": _read_seconds(settings, "cooldown_time"),
     }
     yield from _write_table("cool_down", cool_down)
     limits = {
-        "upstream_timeout_s": number(settings.get("timeout"))
-        or number(settings.get("request_timeout")),
-        "first_token_timeout_s": number(settings.get("stream_timeout")),
+        "upstream_timeout_s": _read_seconds(settings, "timeout")
+        or _read_seconds(settings, "request_timeout"),
+        "first_token_timeout_s": _read_seconds(settings, "stream_timeout"),
     }
     yield from _write_table("limits", limits)
+
+
+def _count(settings: Mapping[str, Any], name: str, maximum: int) -> int | None:
+    """One more than the number of this name, at most the maximum. None if there is none."""
+    given = number(settings.get(name))
+    return None if given is None else min(max(int(given), 0) + 1, maximum)
+
+
+def _read_seconds(settings: Mapping[str, Any], name: str) -> float | None:
+    """A time of this name, at most the longest that a setting may have. None if there is none."""
+    given = number(settings.get(name))
+    return min(given, _SECONDS_MAX) if given and given > 0 else None
 
 
 def _write_table(name: str, values: Mapping[str, float | None]) -> Iterator[str]:

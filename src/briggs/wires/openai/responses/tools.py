@@ -23,6 +23,10 @@ def read_choice(choice: str | dict[str, Any]) -> str | dict[str, Any]:
         case {"type": "allowed_tools", "tools": list(tools), "mode": mode}:
             named = [_name(tool, f"tool_choice.tools[{at}]") for at, tool in enumerate(tools)]
             return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}
+        case {"type": "allowed_tools"}:
+            missing = "mode" if isinstance(choice.get("tools"), list) else "tools"
+            reason = "'allowed_tools' has a list of 'tools', and a 'mode': auto or required."
+            raise refuse_unread(f"tool_choice.{missing}", reason)
     return _name(choice, "tool_choice")
 
 
