@@ -52,7 +52,8 @@ class LakeState(Object):
     deletions: int
     """Deletions that have not reached it yet, up to 1,000."""
     metadata: str | None
-    """The address of the table's newest metadata, which engines read."""
+    """The address of the table's newest metadata, which engines read. None if there is no table
+    yet, and for all but administrators of `default`."""
     round: LakeRound
     """What the last archiving that was asked for has done."""
     compaction: LakeCompaction

@@ -172,6 +172,25 @@ def test_the_command_archives_and_tells(server: Server) -> None:
     assert metadata.is_file() and metadata.is_relative_to(server.data / "lake")
 
 
+def test_where_the_warehouse_is(server: Server) -> None:
+    """Only administrators of the first organization learn its address. All others see the rest."""
+    log(server, "somewhere")
+    archive(server)
+    keys = "/v1/organization/admin_api_keys"
+    reader = server.send("POST", keys, {"name": "reader", "scopes": ["read"]}).json["value"]
+    made = server.send("POST", "/api/v1/organizations", {"slug": "next-door", "name": "n"}).json
+    running = RunningServer(server.url, server.key, server.data)
+    for key in (reader, made["key"]["value"]):
+        reply = server.send("GET", "/api/v1/lake", key=key)
+        assert reply.status == 200 and str(server.data).encode() not in reply.body
+        with Client(server.url, key) as client:
+            assert client.lake.retrieve().metadata is None
+        told = run("lake", "status", server=running, BRIGGS_API_KEY=key)
+        assert told.status == 0 and told.output.splitlines()[-1].split() == ["metadata", "-"]
+    with Client(server.url, server.key) as client:
+        assert str(server.data / "lake") in (client.lake.retrieve().metadata or "")
+
+
 def test_the_command_compacts(server: Server) -> None:
     """`briggs lake compact` writes a day's small files together, and says how many there were."""
     ids = []
