@@ -10,6 +10,10 @@ from html import unescape
 
 import pytest
 
+from briggs.settings import LakeSettings
+from briggs.types.organizations import Organization
+from briggs.types.retention import Term
+from briggs.web.settings import list_kept
 from tests.processes import Reply, Server, Upstream, run_server
 from tests.web.visitor import Visitor
 from tests.workers.lines import wait_until
@@ -37,6 +41,11 @@ targets = ["away/m-1", "good/m-1"]
 [cool_down]
 failures = 1
 duration_s = 600
+[retention]
+bodies = "30d"
+[[retention.rules]]
+organization = "elsewhere"
+metadata = "1w"
 [prices."good/m-1"]
 input = 1.25
 output = 10
@@ -201,6 +210,46 @@ def test_limits_of_a_key(server: Server) -> None:
     assert wrong.status == 400
     assert "must be a number" in read(wrong)
     assert visitor.submit("/settings/keys/key_nobody/limits").status == 404
+
+
+@pytest.mark.parametrize(
+    ("terms", "lake", "kept"),
+    [
+        ([], None, [("Kept for", "ever", "nothing is deleted by itself")]),
+        (
+            [Term(what="bodies", span="90min"), Term(what="metadata", span="1w", tag="eu")],
+            None,
+            [
+                ("Messages kept for", "90 minutes", ""),
+                ("Kept for", "1 week", "with the tag eu"),
+                ("Kept for", "ever", "all else"),
+            ],
+        ),
+        (
+            [
+                Term(what="metadata", span="400d", organization="acme"),
+                Term(what="metadata", span="1d", organization="other"),
+            ],
+            LakeSettings(warehouse="secret", after="2w", keep_record=False),
+            [
+                ("Kept for", "400 days", ""),
+                ("In the lake after", "2 weeks", "and leaves the record"),
+            ],
+        ),
+    ],
+)
+def test_how_long_what_is_kept(
+    terms: list[Term], lake: LakeSettings | None, kept: list[tuple[str, str, str]]
+) -> None:
+    """The terms of an organization and of all, what none of them deletes, and the lake."""
+    assert list_kept(terms, lake, of=Organization(slug="acme", name="Acme")) == kept
+
+
+def test_the_terms_are_shown(server: Server) -> None:
+    """Settings say how long messages and completions stay, and nothing of other organizations."""
+    page = read(Visitor(server).visit("/settings"))
+    assert "Messages kept for 30 days Kept for ever all else" in page
+    assert "1 week" not in page
 
 
 def test_background_work(server: Server) -> None:

@@ -9,6 +9,7 @@ import msgspec
 Kept = Literal["bodies", "metadata"]
 
 _UNIT_US = {"min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
+_UNIT_NAMES = {"min": "minute", "h": "hour", "d": "day", "w": "week"}
 
 
 class Term(msgspec.Struct, kw_only=True, frozen=True):
@@ -28,6 +29,13 @@ class Term(msgspec.Struct, kw_only=True, frozen=True):
         """The span in microseconds."""
         count = self.span.rstrip("minhdw")
         return int(count) * _UNIT_US[self.span.removeprefix(count)]
+
+
+def name_span(span: str) -> str:
+    """A span of the file in words, such as `30 days` for `30d`."""
+    count = span.rstrip("minhdw")
+    unit = _UNIT_NAMES[span.removeprefix(count)]
+    return f"{int(count):,} {unit}{'s' * (int(count) != 1)}"
 
 
 def name_age(age_us: int) -> str:

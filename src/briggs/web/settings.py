@@ -24,6 +24,7 @@ from briggs.providers.base import Provider, Target
 from briggs.providers.catalog import VENDORS, describe_providers
 from briggs.record.prices import Rates
 from briggs.rules import RULES
+from briggs.settings import LakeSettings
 from briggs.storage.backlogs import Backlog
 from briggs.storage.database import Room
 from briggs.storage.spooling import SpoolState
@@ -31,7 +32,8 @@ from briggs.types.completions import current_time_us
 from briggs.types.errors import BriggsError, Forbidden, InvalidRequest
 from briggs.types.histograms import percentiles
 from briggs.types.keys import SCOPES, Key
-from briggs.types.organizations import DEFAULT
+from briggs.types.organizations import DEFAULT, Organization
+from briggs.types.retention import Term, name_span
 from briggs.types.rollups import SPAN_US, Rollup, Tally
 from briggs.web.csrf import read_form
 from briggs.web.limits import WORDS, list_limits, read_form_limits
@@ -80,6 +82,15 @@ class Storage(NamedTuple):
     """What waits for a database that is away."""
     backlogs: Sequence[Backlog]
     """The work on older completions that is not finished."""
+
+
+class Kept(NamedTuple):
+    """How long something stays."""
+
+    what: str
+    time: str
+    more: str
+    """Of what, or what becomes of it."""
 
 
 class PriceRow(NamedTuple):
@@ -182,6 +193,7 @@ async def _show(request: Request, *, asked: Mapping[str, str] | None = None) -> 
         running, hours=rollups, minutes=minutes, sees_all=sees_all, asked=asked or {}
     )
     keys = await parts.gate.keys.list(organization_id=key.organization_id) if is_admin else None
+    organizations = await list_organizations(parts.store, key=key)
     own, uses = await read_uses(
         keys or [],
         organization_id=key.organization_id,
@@ -206,9 +218,14 @@ async def _show(request: Request, *, asked: Mapping[str, str] | None = None) -> 
         now=current_time_us(),
         scopes=SCOPES,
         expiries=EXPIRIES,
-        organizations=await list_organizations(parts.store, key=key),
+        organizations=organizations,
         nodes=await parts.nodes.list() if sees_all else (),
         storage=await _measure_storage(parts, key),
+        kept=list_kept(
+            parts.store.retention.terms,
+            running.settings.file.lake,
+            of=next(each for each in organizations if each.id == key.organization_id),
+        ),
         about=_list_facts(),
     )
 
@@ -265,6 +282,27 @@ def list_providers(
             )
         )
     return rows
+
+
+def list_kept(terms: Sequence[Term], lake: LakeSettings | None, *, of: Organization) -> list[Kept]:
+    """How long the completions of an organization stay, as the file says."""
+    ours = [each for each in terms if each.organization in (None, of.id, of.slug)]
+    kept = [
+        Kept(
+            "Messages kept for" if each.what == "bodies" else "Kept for",
+            name_span(each.span),
+            f"with the tag {each.tag}" if each.tag is not None else "",
+        )
+        for each in ours
+    ]
+    if not any(each.what == "metadata" and each.tag is None for each in ours):
+        kept.append(
+            Kept("Kept for", "ever", "all else" if ours else "nothing is deleted by itself")
+        )
+    if lake is not None:
+        becomes = "and stays on record" if lake.keep_record else "and leaves the record"
+        kept.append(Kept("In the lake after", name_span(lake.after), becomes))
+    return kept
 
 
 def list_prices(rollups: Sequence[Rollup], running: Running) -> list[PriceRow]:
