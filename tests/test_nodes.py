@@ -203,6 +203,42 @@ def test_a_key_is_revoked_at_all(two: tuple[Server, Server]) -> None:
         assert ask(each, "hi", key=key["value"]).status == 401
 
 
+def test_who_signs_in_at_one_is_signed_in_at_all(two: tuple[Server, Server]) -> None:
+    """A link of one works once, at any. A session, the tokens of its forms and its end hold at all,
+    so a balancer may send each request to another node."""
+    first, second = two
+    path = first.send("POST", "/api/v1/sign_in_links").json["path"]
+    visitor, late = Visitor(first, key=None), Visitor(first, key=None)
+    for each in (visitor, late):
+        each.visit(path)
+        each.server = second
+    assert visitor.submit(path).status == 200 and visitor.path == "/"
+    assert late.submit(path).status == 401
+    late.server = first
+    assert late.submit(path).status == 401
+    thief = Visitor(second, key=None)
+    thief.cookies |= visitor.cookies
+    visitor.server = first
+    assert visitor.visit("/completions").status == 200 and visitor.path == "/completions"
+    visitor.server = second
+    assert 'data-theme="dark"' in visitor.submit("/theme", theme="dark").body.decode()
+    assert thief.send("GET", "/").status == 200
+    visitor.server = first
+    visitor.submit("/sign-out")
+    assert visitor.path == "/sign-in" and thief.send("GET", "/").status == 303
+
+
+def test_a_key_signs_out_of_all(two: tuple[Server, Server]) -> None:
+    """One button at one node ends the sessions of its key at all, and those of no other key."""
+    first, second = two
+    key = create_key(first)["value"]
+    here, there, other = Visitor(first, key=key), Visitor(second, key=key), Visitor(second)
+    here.visit("/settings")
+    here.submit("/settings/sign-out")
+    assert there.send("GET", "/").status == 303
+    assert other.send("GET", "/").status == 200
+
+
 def ask_both(two: tuple[Server, Server], key: str, calls: int) -> int:
     """How many of so many calls at the same time are answered."""
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from briggs.accounts.keys import Keys
 from briggs.server import prepare_key
 from briggs.storage import Store
 
@@ -24,7 +23,7 @@ async def test_the_second_server_has_no_key(
         settings: Any = SimpleNamespace(data=tmp_path / name, store_address=postgres_database)
         store = await Store.open(settings.data, address=postgres_database)
         try:
-            link = await prepare_key(Keys(store), settings, address="http://here")
+            link = await prepare_key(store, settings, address="http://here")
             return link, capsys.readouterr().err
         finally:
             await store.close()
@@ -55,7 +54,7 @@ async def test_the_key_of_another_record_is_kept(
     key.write_text("sk-briggs-of-the-lost-record\n")
     store = await Store.open(tmp_path)
     try:
-        await prepare_key(Keys(store), settings, address="http://here")
+        await prepare_key(store, settings, address="http://here")
     finally:
         await store.close()
     [kept] = list_kept(tmp_path)
@@ -71,7 +70,7 @@ async def test_a_start_that_was_interrupted(tmp_path: Path) -> None:
     (tmp_path / "admin.key").write_text(" " * 4096)
     store = await Store.open(tmp_path)
     try:
-        assert await prepare_key(Keys(store), settings, address="http://here")
+        assert await prepare_key(store, settings, address="http://here")
     finally:
         await store.close()
     assert list_kept(tmp_path) == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect, Request
 
 from briggs.accounts.gate import Gate
-from briggs.accounts.sign_in_links import SignInLinks
+from briggs.accounts.sign_ins import SignIns
 from briggs.alerts.alerts import Alerts
 from briggs.drift.watches import DriftWatching
 from briggs.evals.prompt_sorting import PromptSorting
@@ -46,7 +46,7 @@ class Parts:
         self.gate = gate
         self.peers = peers or Alone()
         """The other processes of this Briggs."""
-        self.links = SignInLinks(running.settings.data)
+        self.sign_ins = SignIns(store)
         settings = running.settings
         record = Record(
             store,

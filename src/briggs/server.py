@@ -19,10 +19,11 @@ from typing import TextIO
 import uvicorn
 
 from briggs.accounts.keys import Keys
-from briggs.accounts.sign_in_links import SignInLinks
+from briggs.accounts.sign_ins import SignIns
 from briggs.app import App, open_app
 from briggs.providers.catalog import find_misplaced_keys
 from briggs.settings import Settings, SettingsError
+from briggs.storage import Store
 from briggs.storage.folders import write_private
 from briggs.transport.callers.connection import CallerConnection, ServerState
 from briggs.transport.memory import give_back_memory
@@ -38,7 +39,7 @@ async def serve(settings: Settings, *, host: str, port: int) -> None:
     with listen(host, port) as listener:
         address = name_address(host, listener.getsockname()[1])
         async with open_app(settings) as app:
-            link = await prepare_key(app.parts.gate.keys, settings, address=address)
+            link = await prepare_key(app.parts.store, settings, address=address)
             server = Server(
                 app,
                 on_started=lambda: _begin(app, address, link=link),
@@ -214,14 +215,15 @@ def announced(path: Path, address: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-async def prepare_key(keys: Keys, settings: Settings, *, address: str) -> str:
+async def prepare_key(store: Store, settings: Settings, *, address: str) -> str:
     """Create the first key, if there is none yet. Returns a link that signs in with the key that is
     kept in the data folder. Empty if none is kept there.
 
     Of several servers on one database, only the first has a key in its folder. The others say so.
     """
+    keys = Keys(store)
     await _create_first_key(keys, settings.data, address=address)
-    link = await _create_link(keys, settings.data, address=address)
+    link = await _create_link(keys, SignIns(store), settings.data, address=address)
     if not link and settings.store_address is not None:
         say(_explain_key(settings.data / "admin.key"), to=sys.stderr)
     return link
@@ -283,11 +285,11 @@ def _keep_other_key(path: Path) -> None:
     )
 
 
-async def _create_link(keys: Keys, data: Path, *, address: str) -> str:
+async def _create_link(keys: Keys, sign_ins: SignIns, data: Path, *, address: str) -> str:
     """A link that signs the first key in. Empty if that key is kept here no longer."""
     try:
         key = await keys.authenticate((data / "admin.key").read_text().strip())
-        return address + SignInLinks(data).create(key)
+        return address + await sign_ins.create_link(key)
     except (OSError, BriggsError):
         return ""
 

@@ -68,15 +68,3 @@ async def test_touched(open_store: OpenStore) -> None:
     await store.close()
     store = await open_store()
     assert [each.last_used_at for each in await store.keys.list(organization_id="default")] == [7]
-
-
-async def test_ended_sessions_are_forgotten_when_they_are_over(store: Store) -> None:
-    """An ended session stays ended until its cookie expires, and then leaves the table."""
-    key = create_key("k", organization_id="o")
-    await store.keys.create(key)
-    for id, expires_at in (("over", 1), ("lasts", 2**60)):
-        await store.keys.end_session(id, organization_id="o", expires_at=expires_at)
-        assert await store.keys.retrieve_for_session(key.id, session_id=id) is None
-    await store.keys.end_session("again", organization_id="o", expires_at=2**60)
-    assert await store.keys.retrieve_for_session(key.id, session_id="over") == key
-    assert await store.keys.retrieve_for_session(key.id, session_id="lasts") is None

@@ -77,27 +77,10 @@ class Keys:
 
     async def find(self, id: str) -> Key | None:
         """The key with this id, and note its use. None if it was revoked or has expired."""
-        return self._use(await self._store.keys.retrieve(id))
+        return self.use(await self._store.keys.retrieve(id))
 
-    async def find_for_session(self, id: str, *, session_id: str, begun_at: int) -> Key | None:
-        """The key of a browser session, as `find`. None too if the session was signed out."""
-        key = await self._store.keys.retrieve_for_session(id, session_id=session_id)
-        is_ended = key is not None and begun_at <= (key.signed_out_at or 0)
-        return None if is_ended else self._use(key)
-
-    async def end_session(self, key: Key, session_id: str, *, expires_at: int) -> None:
-        """Sign one browser session out, so that its cookie is worth nothing."""
-        await self._store.keys.end_session(
-            session_id, organization_id=key.organization_id, expires_at=expires_at
-        )
-
-    async def end_sessions(self, key: Key) -> None:
-        """Sign a key out of every browser."""
-        await self._store.keys.end_sessions(
-            key.id, organization_id=key.organization_id, at=current_time_us()
-        )
-
-    def _use(self, key: Key | None) -> Key | None:
+    def use(self, key: Key | None) -> Key | None:
+        """Note the use of a key that was read now. Returns it; None if it has expired."""
         now = current_time_us()
         if key is None or (key.expires_at is not None and key.expires_at <= now):
             return None

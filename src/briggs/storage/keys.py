@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from briggs.storage import rows
 from briggs.storage.access import Access
 from briggs.storage.database import database_of
-from briggs.storage.tables import ended_sessions, keys
-from briggs.types.completions import current_time_us
+from briggs.storage.sign_ins import delete_sign_ins
+from briggs.storage.tables import keys, sign_ins
 from briggs.types.keys import Key
 from briggs.types.limits import Limits
 
@@ -55,25 +54,6 @@ class Keys:
     async def retrieve(self, id: str) -> Key | None:
         """Find a key by its id, of whichever organization it is."""
         return await self._access.read(lambda connection: _retrieve(connection, id=id))
-
-    async def retrieve_for_session(self, id: str, *, session_id: str) -> Key | None:
-        """Find the key of a browser session. None if there is none, or the session has ended."""
-        return await self._access.read(
-            lambda connection: (
-                None if _has_ended(connection, session_id) else _retrieve(connection, id=id)
-            )
-        )
-
-    async def end_session(self, id: str, *, organization_id: str, expires_at: int) -> None:
-        """End a browser session, whose cookie expires then."""
-        row = {"id": id, "organization_id": organization_id, "expires_at": expires_at}
-        await self._access.act(lambda connection: _end_session(connection, row=row))
-
-    async def end_sessions(self, id: str, *, organization_id: str, at: int) -> None:
-        """End all browser sessions of a key that were begun until then."""
-        await self._access.act(
-            lambda connection: _end_sessions(connection, id, organization_id=organization_id, at=at)
-        )
 
     async def limit(self, id: str, *, organization_id: str, limits: Limits | None) -> Key | None:
         """Replace the limits of a key of an organization. Returns it; None if there is none."""
@@ -153,29 +133,14 @@ def _limit(
 def _revoke(connection: Connection, *, id: str, organization_id: str) -> bool:
     statement = keys.delete().where(keys.c.id == id, keys.c.organization_id == organization_id)
     database_of(connection).note_change(connection)
+    delete_sign_ins(connection, id, organization_id=organization_id)
     return connection.execute(statement).rowcount > 0
 
 
 def _revoke_all(connection: Connection, *, organization_id: str) -> None:
     database_of(connection).note_change(connection)
-    connection.execute(keys.delete().where(keys.c.organization_id == organization_id))
-
-
-def _has_ended(connection: Connection, session_id: str) -> bool:
-    statement = select(ended_sessions.c.id).where(ended_sessions.c.id == session_id)
-    return connection.execute(statement).first() is not None
-
-
-def _end_session(connection: Connection, *, row: Mapping[str, Any]) -> None:
-    """Sessions that are over by themselves are forgotten."""
-    over = ended_sessions.c.expires_at < current_time_us()
-    connection.execute(ended_sessions.delete().where(over))
-    database_of(connection).upsert(connection, ended_sessions, row, replaced="expires_at")
-
-
-def _end_sessions(connection: Connection, id: str, *, organization_id: str, at: int) -> None:
-    ours = (keys.c.id == id, keys.c.organization_id == organization_id)
-    connection.execute(update(keys).where(*ours).values(signed_out_at=at))
+    for table in (sign_ins, keys):
+        connection.execute(table.delete().where(table.c.organization_id == organization_id))
 
 
 def _touch(connection: Connection, *, used: Mapping[str, int]) -> None:

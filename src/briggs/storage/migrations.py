@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import (
     Connection,
+    MetaData,
     Table,
     bindparam,
     func,
@@ -269,8 +270,8 @@ def filter_and_sort_completions_by_an_index(connection: Connection) -> None:
 
 @migration
 def end_sessions_on_the_server(connection: Connection) -> None:
+    """It did so in a table of what had ended, which `sign_ins` replaces."""
     reshape(connection, tables.keys)
-    reshape(connection, tables.ended_sessions)
 
 
 @migration
@@ -472,6 +473,20 @@ def keep_what_hours_have(connection: Connection) -> None:
 @migration
 def mark_changes_of_feedback(connection: Connection) -> None:
     reshape(connection, tables.feedback_marks)
+
+
+@migration
+def sign_in_on_every_server(connection: Connection) -> None:
+    """Whoever was signed in signs in once more. The table of what had ended says nothing then."""
+    reshape(connection, tables.keys)
+    reshape(connection, tables.sign_ins)
+    Table("ended_sessions", MetaData()).drop(connection, checkfirst=True)
+
+
+def read_made_at(connection: Connection) -> int:
+    """When this database was made, in Unix microseconds: what tells it from any other."""
+    first = select(tables.migrations.c.applied_at).where(tables.migrations.c.number == 1)
+    return int(connection.execute(first).scalar_one())
 
 
 def _apply(connection: Connection, *, number: int, step: Migration) -> bool:

@@ -38,7 +38,7 @@ from briggs.storage.judges import Judges
 from briggs.storage.kept_hours import KeptHours
 from briggs.storage.keys import Keys
 from briggs.storage.lake import LakeRecords
-from briggs.storage.migrations import migrate
+from briggs.storage.migrations import migrate, read_made_at
 from briggs.storage.nodes import Nodes, Remains
 from briggs.storage.organizations import Organizations
 from briggs.storage.prompts import Prompts
@@ -48,6 +48,7 @@ from briggs.storage.retention import Retention, Sweeper
 from briggs.storage.rollups import Rollups, Upkeep
 from briggs.storage.search_index import Indexer, SearchIndex
 from briggs.storage.sessions import Sessions
+from briggs.storage.sign_ins import SignIns
 from briggs.storage.signed_calls import SignedCalls
 from briggs.storage.sizes import Sizes
 from briggs.storage.spending import Spending
@@ -115,11 +116,14 @@ class Store:
         order: _Order,
         member: OwnNode | None,
         interrupted: int,
+        made_at: int,
         has_signed_calls: bool,
     ) -> None:
         self.durability = durability
         self.interrupted = interrupted
         """How many calls were still `started` when the last process died."""
+        self.made_at = made_at
+        """When the record was made, in Unix microseconds. Every process finds the same."""
         self._database = database
         self._queue = queue
         self._writer = writer
@@ -136,6 +140,7 @@ class Store:
         self.signed_calls = SignedCalls(self, bodies=bodies, exist=has_signed_calls)
         self.keys = Keys(self)
         self.organizations = Organizations(self)
+        self.sign_ins = SignIns(self)
         self.sessions = Sessions(self, bodies=bodies)
         self.feedback_tasks = FeedbackTasks(self, bodies=bodies)
         self.feedback = FeedbackStore(self)
@@ -197,7 +202,7 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         bodies = Bodies()
-        database, member, interrupted = await asyncio.to_thread(
+        database, member, interrupted, made_at = await asyncio.to_thread(
             _open,
             folder,
             address=address,
@@ -259,6 +264,7 @@ class Store:
             order=order,
             member=member,
             interrupted=interrupted,
+            made_at=made_at,
             # Another process may write the first one at any time.
             has_signed_calls=database.is_shared or signed_calls.exist(connection),
         )
@@ -534,7 +540,7 @@ def _open(
     keeps_order: bool,
     node_timeout_s: float,
     worker: int,
-) -> tuple[Database, OwnNode | None, int]:
+) -> tuple[Database, OwnNode | None, int, int]:
     """Do everything that blocks: the database, the tables, the nodes, and interrupted calls."""
     database = open_database(
         folder,
@@ -554,13 +560,14 @@ def _open(
         with database.transaction(database.writer):
             copied_from.open_for_use(database.writer)
             interrupted = records.fail_left(database.writer, is_new=True)
+            made_at = read_made_at(database.writer)
     except BaseException as error:
         database.close()
         reason = database.store_failure(error)
         if reason is not None:
             raise StoreUnavailable(f"{database.name}: {reason}") from error
         raise
-    return database, member, interrupted
+    return database, member, interrupted, made_at
 
 
 def open_database(

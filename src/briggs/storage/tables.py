@@ -379,20 +379,29 @@ keys = Table(
     Column("expires_at", BigInteger),
     # Set on invitations: the task that the key opens.
     Column("task_id", AnyText),
-    # Browser sessions that were begun until then have ended.
-    Column("signed_out_at", BigInteger),
     Column("limits", Json(Limits, none_is_null=True)),
 )
 
-# Browser sessions that were signed out, each until its cookie would expire.
-ended_sessions = Table(
-    "ended_sessions",
+# Browsers that are signed in, and links that sign one in, by the hashes of their secrets.
+sign_ins = Table(
+    "sign_ins",
     metadata,
-    Column("id", AnyText, primary_key=True, nullable=False),
-    Column("organization_id", AnyText, nullable=False),
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("hash", LargeBinary, primary_key=True, nullable=False),
+    Column("kind", AnyText, nullable=False),
+    Column("key_id", AnyText, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+Index(
+    "sign_ins_by_key",
+    sign_ins.c.organization_id,
+    sign_ins.c.key_id,
+    sign_ins.c.kind,
+    sign_ins.c.created_at,
+)
+Index("sign_ins_by_end", sign_ins.c.organization_id, sign_ins.c.expires_at)
 
 organizations = Table(
     "organizations",
@@ -1053,7 +1062,6 @@ allowances = Table(
 REFERENCE_TABLES = {
     organizations: "organizations are listed, and found by their slugs",
     keys: "a caller's secret is looked up before it is known whose it is",
-    ended_sessions: "a cookie is looked up before it is known whose it is",
     backfills: "how far this database has been worked through",
     copied_from: "whether this database is a copy that is not complete",
     probes: "written to see whether the database can be written",

@@ -61,6 +61,7 @@ NOT_COPIED = {
     tables.node_messages: "what they say to each other",
     tables.changes: "what they remember of this database",
     tables.allowances: "what each of them may use",
+    tables.sign_ins: "browsers know the cookie of this database",
     tables.feedback_marks: "they name states of this database",
     tables.hours: "what its hours have is read from its rows",
 }

@@ -38,8 +38,6 @@ class Key(msgspec.Struct, kw_only=True):
     """Unix time in microseconds. None if the key does not expire."""
     task_id: str | None = None
     """The only task that the key may grade. Such a key is an invitation: it works on the pages."""
-    signed_out_at: int | None = None
-    """Unix time in microseconds. Browser sessions that were begun until then have ended."""
     limits: Limits | None = None
     """Its own limits. The file's apply where it has none."""
 

@@ -15,7 +15,7 @@ from briggs.types.errors import (
     InvalidRequest,
     RequestTimeout,
 )
-from briggs.web.session import Sessions
+from briggs.web.session import is_token
 
 FIELD = "csrf"
 HEADER = "x-csrf-token"
@@ -28,7 +28,7 @@ _FORM = "application/x-www-form-urlencoded"
 Form = ImmutableMultiDict[str, str]
 
 
-async def check_token(request: Request, *, sessions: Sessions) -> None:
+async def check_token(request: Request) -> None:
     """Raises `Forbidden` if a request that may change something lacks its session's token."""
     if request.method in _SAFE_METHODS:
         return
@@ -36,7 +36,7 @@ async def check_token(request: Request, *, sessions: Sessions) -> None:
     is_form = request.headers.get("content-type", "").startswith(_FORM)
     if token is None and is_form and session is not None:
         token = (await read_form(request)).get(FIELD)
-    if session is None or token is None or not sessions.is_token(token, session):
+    if session is None or token is None or not is_token(token, session):
         raise Forbidden("This page is out of date. Go back, reload it, and try again.")
 
 

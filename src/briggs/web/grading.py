@@ -52,7 +52,8 @@ from briggs.web.completion import render_image, render_text, render_tokens
 from briggs.web.completion_view import Details, read_details, read_wish
 from briggs.web.forms import Submitted, list_controls, read_submitted
 from briggs.web.rendering import render
-from briggs.web.route import find_sessions, see_other
+from briggs.web.route import see_other
+from briggs.web.sign_in import begin_visit
 from briggs.wires.recorded.preview import read_preview
 
 LEASE_S = 1200.0
@@ -180,8 +181,7 @@ async def show_invitation(request: Request) -> Response:
     task = await retrieve_task(
         find_parts(request).store, key.task_id or "", organization_id=key.organization_id
     )
-    if request.state.session is None:
-        request.state.session = request.state.new_session = find_sessions(request).begin()
+    begin_visit(request)
     return await render(
         request,
         "grading/invitation.html",
@@ -195,7 +195,7 @@ async def show_invitation(request: Request) -> Response:
 async def accept_invitation(request: Request) -> Response:
     """`POST /invitations/{secret}`: begin the session of the invited reviewer."""
     key = await _open_invitation(request)
-    request.state.new_session = find_sessions(request).begin(key.id)
+    request.state.new_session = await find_parts(request).sign_ins.begin(key)
     return see_other(f"/feedback/{key.task_id}/grade")
 
 

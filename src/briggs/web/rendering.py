@@ -17,6 +17,7 @@ from briggs.web import drawings, figures, markdown, probabilities, static_files,
 from briggs.web.addresses import quote_part
 from briggs.web.csrf import FIELD
 from briggs.web.navigation import read_surroundings
+from briggs.web.session import write_token
 
 _FILTERS = (
     *("number", "seconds", "dollars", "total", "probability", "percent", "odds", "size", "days"),
@@ -36,7 +37,7 @@ async def render(
     values |= {
         "request": request,
         "key": request.state.key,
-        "csrf_token": request.app.state.sessions.write_token(session) if session else "",
+        "csrf_token": write_token(session) if session else "",
         "theme": theme if theme in THEMES else "",
         "places": places,
         "state": state,

@@ -13,7 +13,6 @@ from briggs.types.errors import AuthenticationFailed, Forbidden
 from briggs.types.keys import Scope
 from briggs.web.addresses import quote_part
 from briggs.web.csrf import check_token
-from briggs.web.session import Sessions
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -42,7 +41,7 @@ def page(
         if request.state.key.task_id is not None and not invited:
             raise Forbidden("Your invitation opens the grading page of one task, and nothing else.")
         require(request.state.key, *scopes)
-        await check_token(request, sessions=find_sessions(request))
+        await check_token(request)
         return await endpoint(request)
 
     return Route(path, guarded, methods=[method], name=endpoint.__name__)
@@ -52,7 +51,7 @@ def open_page(method: str, path: str, endpoint: Endpoint) -> Route:
     """Create a page for everyone. It shows nothing of the record."""
 
     async def guarded(request: Request) -> Response:
-        await check_token(request, sessions=find_sessions(request))
+        await check_token(request)
         return await endpoint(request)
 
     return Route(path, guarded, methods=[method], name=endpoint.__name__)
@@ -78,9 +77,3 @@ def read_next(path: str | None) -> str:
     if not path or not path.startswith("/") or path[1:2] in ("/", "\\") or not path.isprintable():
         return "/"
     return path
-
-
-def find_sessions(request: Request) -> Sessions:
-    """The browser sessions of this server."""
-    sessions: Sessions = request.app.state.sessions
-    return sessions

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 
+from briggs.accounts.sign_ins import SESSION_DAYS
 from briggs.parts import find_parts
 from briggs.types.errors import AuthenticationFailed, InvalidRequest, TooManyAttempts
 from briggs.web.attempts import Attempts
 from briggs.web.csrf import read_form
 from briggs.web.navigation import find_first_place
 from briggs.web.rendering import THEMES, render
-from briggs.web.route import SIGN_IN, find_sessions, read_next, see_other
-from briggs.web.session import DAYS
+from briggs.web.route import SIGN_IN, read_next, see_other
+from briggs.web.session import create_visit
 
 _YEAR_S = 365 * 86_400
 
@@ -28,16 +27,16 @@ async def sign_in(request: Request) -> Response:
     """`POST /sign-in`: begin the session of a key."""
     form = await read_form(request)
     next = read_next(form.get("next"))
-    attempts = find_attempts(request)
+    parts, attempts = find_parts(request), find_attempts(request)
     try:
         attempts.check(request)
-        key = await find_parts(request).gate.keys.authenticate(form.get("key", "").strip())
+        key = await parts.gate.keys.authenticate(form.get("key", "").strip())
     except TooManyAttempts as error:
         return await _show(request, next=next, problem=error.message, status=error.http_status)
     except AuthenticationFailed as error:
         attempts.note_failure(request)
         return await _show(request, next=next, problem=error.message)
-    request.state.new_session = find_sessions(request).begin(key.id)
+    request.state.new_session = await parts.sign_ins.begin(key)
     return see_other(find_first_place(key) if next == "/" else next)
 
 
@@ -55,29 +54,26 @@ async def use_link(request: Request) -> Response:
     parts, attempts = find_parts(request), find_attempts(request)
     attempts.check(request)
     try:
-        key_id = await asyncio.to_thread(parts.links.take, request.path_params["secret"])
+        key = await parts.sign_ins.take_link(request.path_params["secret"])
     except AuthenticationFailed as error:
         attempts.note_failure(request)
         return await _show(request, next="/", problem=error.message)
-    request.state.new_session = find_sessions(request).begin(key_id)
-    key = await parts.gate.keys.find(key_id)
-    return see_other("/" if key is None else find_first_place(key))
+    request.state.new_session = await parts.sign_ins.begin(key)
+    return see_other(find_first_place(key))
 
 
 async def sign_out(request: Request) -> Response:
     """`POST /sign-out`: end the session, for this browser and for whoever has its cookie."""
-    session, key = request.state.session, request.state.key
-    request.state.new_session = find_sessions(request).begin()
-    if key is not None:
-        keys = find_parts(request).gate.keys
-        await keys.end_session(key, session.nonce, expires_at=session.expires_at)
+    if request.state.key is not None:
+        await find_parts(request).sign_ins.end(request.state.session)
+    request.state.new_session = create_visit()
     return see_other(SIGN_IN)
 
 
 async def sign_out_everywhere(request: Request) -> Response:
     """`POST /settings/sign-out`: end every session of this key, in all browsers."""
-    request.state.new_session = find_sessions(request).begin()
-    await find_parts(request).gate.keys.end_sessions(request.state.key)
+    await find_parts(request).sign_ins.end_all(request.state.key)
+    request.state.new_session = create_visit()
     return see_other(SIGN_IN)
 
 
@@ -98,7 +94,7 @@ async def choose_theme(request: Request) -> Response:
 def begin_visit(request: Request) -> None:
     """Give a visitor a session without a key, so that the token of a form can be checked."""
     if request.state.session is None:
-        request.state.session = request.state.new_session = find_sessions(request).begin()
+        request.state.session = request.state.new_session = create_visit()
 
 
 def find_attempts(request: Request) -> Attempts:
@@ -115,5 +111,5 @@ async def _show(request: Request, *, next: str, problem: str = "", status: int =
         status=status if problem else 200,
         next=next,
         problem=problem,
-        days=DAYS,
+        days=SESSION_DAYS,
     )

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from briggs.accounts.sign_ins import SESSION_DAYS
 from briggs.parts import Parts, find_address
 from briggs.types.errors import (
     AuthenticationFailed,
@@ -26,7 +27,7 @@ from briggs.web.counts import Counter
 from briggs.web.rendering import render
 from briggs.web.route import ask_to_sign_in
 from briggs.web.routes import ROUTES
-from briggs.web.session import DAYS, Session, Sessions, open_secret
+from briggs.web.session import Cookies
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -59,7 +60,7 @@ class Site:
 
     def __init__(self, parts: Parts, *, explain_missing: Callable[..., str]) -> None:
         self._parts = parts
-        self._sessions = Sessions(open_secret(parts.running.settings.data))
+        self._cookies = Cookies(parts.store.made_at)
         self._explain_missing = explain_missing
         self._starlette = Starlette(
             routes=ROUTES,
@@ -72,7 +73,6 @@ class Site:
         )
         self._starlette.router.redirect_slashes = False
         self._starlette.state.parts = parts
-        self._starlette.state.sessions = self._sessions
         self._starlette.state.attempts = Attempts()
         self._starlette.state.counter = Counter(parts.store)
         self._starlette.state.alphas = Alphas(parts.store)
@@ -82,7 +82,7 @@ class Site:
         scope["app"] = self._starlette
         request = Request(scope)
         state = request.state
-        state.session, state.new_session = self._sessions.read(request.cookies), None
+        state.session, state.new_session = self._cookies.read(request.cookies), None
         state.key = None
 
         async def send_safely(message: Message) -> None:
@@ -98,13 +98,10 @@ class Site:
             return
         await self._starlette(scope, receive, send_safely)
 
-    async def _find_key(self, session: Session | None) -> Key | None:
+    async def _find_key(self, secret: str | None) -> Key | None:
         """The key of a session that was not signed out, while it is neither revoked nor expired."""
-        if session is None or not session.key_id:
-            return None
-        return await self._parts.gate.keys.find_for_session(
-            session.key_id, session_id=session.nonce, begun_at=session.created_at
-        )
+        key = None if secret is None else await self._parts.sign_ins.find_key(secret)
+        return self._parts.gate.keys.use(key)
 
     async def _ask_to_sign_in(self, request: Request, error: Exception) -> Response:
         return ask_to_sign_in(request)
@@ -127,13 +124,13 @@ class Site:
         for name, value in HEADERS.items():
             headers[name] = value
         headers.setdefault("cache-control", "no-store")
-        new: Session | None = request.state.new_session
+        new: str | None = request.state.new_session
         if new is not None:
             cookie = Response()
             cookie.set_cookie(
-                self._sessions.cookie,
-                self._sessions.write(new),
-                max_age=DAYS * 86_400,
+                self._cookies.name,
+                new,
+                max_age=SESSION_DAYS * 86_400,
                 httponly=True,
                 samesite="lax",
                 secure=_is_encrypted(request),

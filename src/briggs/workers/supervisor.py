@@ -15,7 +15,6 @@ from typing import NamedTuple
 import msgspec
 
 from briggs import server
-from briggs.accounts.keys import Keys
 from briggs.alerts.checks import check_all
 from briggs.providers.local_children import OwnChildren
 from briggs.settings import Settings, SettingsError, open_settings
@@ -76,7 +75,7 @@ async def _prepare(settings: Settings, *, address: str) -> str:
         keeps_order=False,
     )
     try:
-        return await server.prepare_key(Keys(store), settings, address=address)
+        return await server.prepare_key(store, settings, address=address)
     finally:
         await store.close()
 

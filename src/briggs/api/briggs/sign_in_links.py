@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 
-from briggs.accounts.sign_in_links import EXPIRES_IN_S
+from briggs.accounts.sign_ins import LINK_EXPIRES_IN_S
 from briggs.api.answers import Json
 from briggs.parts import find_parts
 
 
 async def create(request: Request) -> Json:
     """`POST /api/v1/sign_in_links`: make a link. It works once, for a few minutes."""
-    path = await asyncio.to_thread(find_parts(request).links.create, request.state.key)
-    return Json({"path": path, "expires_in_s": EXPIRES_IN_S})
+    path = await find_parts(request).sign_ins.create_link(request.state.key)
+    return Json({"path": path, "expires_in_s": LINK_EXPIRES_IN_S})
