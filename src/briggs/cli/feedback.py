@@ -563,15 +563,15 @@ def grade(
     from briggs.cli.arguments.finding import find_task
     from briggs.cli.grading.keyboard import open_keyboard
     from briggs.cli.grading.round import Round
+    from briggs.cli.terminal.signals import handle_the_end
     from briggs.client import AsyncClient
 
     filters = cast("QueueFilters", {n: value for n, value in wish.items() if value is not None})
     # A closed window and a kill end the grading as Ctrl-C does: the completion at hand goes back
     # to the queue.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    told_to_end = handle_the_end(signal.default_int_handler)
     # One event loop for all calls keeps the connection open between them.
-    with open_keyboard(piped=piped) as keyboard, asyncio.Runner() as runner:
+    with told_to_end, open_keyboard(piped=piped) as keyboard, asyncio.Runner() as runner:
         client = AsyncClient(server.url, server.api_key)
         try:
             grading = Round(

@@ -16,7 +16,11 @@ from briggs.cli.tour.serving import exit_on_signals, serve_on
 def show_data(*, once: bool) -> int:
     """Fill a server, and keep serving unless `once`. Returns the exit status."""
     console = Console(highlight=False, soft_wrap=True)
-    exit_on_signals()
+    with exit_on_signals():
+        return _show(console, once=once)
+
+
+def _show(console: Console, *, once: bool) -> int:
     console.print("\n[dim]Asking the built-in model ...[/]")
     with open_server_process() as server:
         real = ask_model(server.url, server.api_key)

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
+from contextlib import AbstractContextManager
 
 from rich.console import Console
 from rich.text import Text
 
+from briggs.cli.terminal.signals import handle_the_end
 from briggs.cli.tour.child import ServerProcess
 from briggs.client.sync import Client
 
 _POLL_S = 0.2
 
 
-def exit_on_signals() -> None:
+def exit_on_signals() -> AbstractContextManager[None]:
     """Exit on SIGTERM, or when the terminal is closed (SIGHUP), so that no server is left running.
 
-    Ctrl-C raises KeyboardInterrupt anyway. Windows has no SIGHUP.
+    Ctrl-C raises KeyboardInterrupt anyway.
     """
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, frame: sys.exit(128 + number))
+    return handle_the_end(lambda number, frame: sys.exit(128 + number))
 
 
 def serve_on(console: Console, server: ServerProcess) -> int:

@@ -57,8 +57,7 @@ def run_tour(*, once: bool) -> int:
     console.width = min(console.width, _WIDTH_MAX)
     console.print("\n[bold]Briggs[/] answers, records and grades LLM chat completions.")
     console.print("[dim]This is real: a server, a model and a record, all on this machine.[/]")
-    exit_on_signals()
-    with open_server_process() as server:
+    with exit_on_signals(), open_server_process() as server:
         try:
             _show_tour(console, server, once=once)
         except TourFailed as failure:
