@@ -8,15 +8,18 @@ import gc
 import weakref
 from collections.abc import AsyncIterator
 
+import httptools
 import pytest
 
 from briggs.transport.callers.asgi import Framework, Receive, Scope, Send, answer_by
 from briggs.transport.callers.connection import CallerConnection, Patience
 from briggs.transport.callers.cycle import Application, Cycle
 from briggs.transport.errors import BrokenOff, TimedOut
+from tests.waiting import PATIENCE_S
 
 ASK = b"POST /echo?a=%20b HTTP/1.1\r\nHost: here\r\ncontent-length: 5\r\n\r\nhello"
 GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
 
 
 class _Server:
@@ -55,7 +58,7 @@ async def serve(
         listener.close()
         for connection in list(server.connections):
             connection.shutdown()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while server.connections or server.tasks:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
@@ -65,26 +68,37 @@ def by(framework: Framework) -> Application:
     return lambda cycle: answer_by(framework, cycle, state={})
 
 
-async def send(server: _Server, *pieces: bytes, closes: bool = True) -> bytes:
-    """Read the answer until the connection ends, or nothing more comes for a while."""
+async def send(server: _Server, *pieces: bytes, answers: int | None = None) -> bytes:
+    """Read until the connection ends, or so many whole answers have come."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     for piece in pieces:
         writer.write(piece)
         await asyncio.sleep(0.01)
-    answer = b""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(5 if closes else 0.2):
-            while piece := await reader.read(65536):
-                answer += piece
+    answer, counting = b"", _Counting()
+    parser = httptools.HttpResponseParser(counting)
+    async with asyncio.timeout(PATIENCE_S):
+        while counting.answers != answers and (piece := await reader.read(65536)):
+            answer += piece
+            if answers is not None:
+                parser.feed_data(piece)
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
     return answer
 
 
-async def send_all(server: _Server, *pieces: bytes) -> bytes:
-    """Read an answer on a connection that stays open."""
-    return await send(server, *pieces, closes=False)
+class _Counting:
+    """Counts whole answers, of which `100 Continue` is one."""
+
+    answers = 0
+
+    def on_message_complete(self) -> None:
+        self.answers += 1
+
+
+async def send_all(server: _Server, *pieces: bytes, answers: int = 1) -> bytes:
+    """Read so many answers on a connection that stays open."""
+    return await send(server, *pieces, answers=answers)
 
 
 async def read(receive: Receive) -> bytes:
@@ -137,7 +151,7 @@ async def test_requests_are_answered_in_their_order() -> None:
 
     slow = ASK.replace(b"hello", b"slow!")
     async with serve(by(application)) as server:
-        got = await send_all(server, slow + ASK + ASK[:30], ASK[30:] + slow)
+        got = await send_all(server, slow + ASK + ASK[:30], ASK[30:] + slow, answers=4)
         assert server.total_requests == 4
     assert [part.rpartition(b"\n")[2] for part in got.split(b"HTTP/1.1 200 OK")[1:]] == [
         b"slow!",
@@ -243,9 +257,9 @@ async def test_any_status_can_be_answered(status: int, line: bytes) -> None:
 async def test_no_body_where_none_belongs() -> None:
     """HEAD gets the length of what GET would get, and nothing after it."""
     async with serve(by(echo)) as server:
-        got = await send_all(server, b"HEAD / HTTP/1.1\r\nhost: h\r\n\r\n" + GET)
-    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
-    assert got == head % 5 + head % 4 + b"GET:"
+        got = await send(server, b"HEAD / HTTP/1.1\r\nhost: h\r\n\r\n" + LAST)
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n"
+    assert got == head % 5 + b"\r\n" + head % 4 + b"connection: close\r\n\r\nGET:"
 
 
 async def test_nothing_is_asked_behind_the_last_request() -> None:
@@ -281,7 +295,7 @@ async def test_a_caller_who_waits_to_be_told_to_go_on() -> None:
     """`Expect: 100-continue` is answered when the body is wanted, and not before."""
     head, _, body = ASK.replace(b"Host", b"expect: 100-continue\r\nHost").partition(b"\r\n\r\n")
     async with serve(by(echo)) as server:
-        got = await send_all(server, head + b"\r\n\r\n", body)
+        got = await send_all(server, head + b"\r\n\r\n", body, answers=2)
     assert got.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
     assert got.endswith(b"POST:hello")
 
@@ -290,7 +304,7 @@ async def test_nobody_changes_to_another_protocol() -> None:
     """An offer to switch protocols is declined: this request and the next get HTTP/1.1 answers."""
     offer = ASK.replace(b"Host", b"connection: upgrade\r\nupgrade: h2c\r\nHost")
     async with serve(by(echo)) as server:
-        assert (await send_all(server, offer + ASK)).count(b"POST:hello") == 2
+        assert (await send_all(server, offer + ASK, answers=2)).count(b"POST:hello") == 2
         assert (await send_all(server, offer[:-3], offer[-3:])).endswith(b"POST:hello")
         tunnel = b"CONNECT here:80 HTTP/1.1\r\nhost: here\r\n\r\n"
         assert (await send(server, tunnel)).startswith(b"HTTP/1.1 400 ")
@@ -516,7 +530,7 @@ async def drip(server: _Server, begin: bytes, piece: bytes) -> bytes:
 
     sending = asyncio.create_task(go_on())
     got = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         with contextlib.suppress(ConnectionError):
             while answered := await reader.read(65536):
                 got += answered
@@ -610,7 +624,7 @@ async def test_an_answer_that_is_not_read() -> None:
     async with serve(application, write_s=0.1) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1000)
         writer.write(GET)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not server.connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             while server.connections:  # noqa: ASYNC110
@@ -650,7 +664,7 @@ async def test_heads_that_are_refused(
 ) -> None:
     """Each invalid request has its own status and message, and ends its connection."""
     async with serve(by(echo)) as server:
-        got = await send(server, request_, closes=status != 200)
+        got = await send(server, request_, answers=1 if status == 200 else None)
     assert got.startswith(b"HTTP/1.1 %d " % status), got
     if status != 200:
         assert b"\r\nconnection: close\r\n" in got
