@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from briggs.storage.bodies import Bodies
 from briggs.storage.pieces import read_references
+from tests.waiting import wait_for
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 SLICE_BYTES = 24
@@ -65,15 +65,12 @@ def find_bodies(
     ]
 
 
-def wait_for_erasure(data: Path, *, timeout_s: float = 20) -> None:
+def wait_for_erasure(data: Path) -> None:
     """Wait until the server has taken what was deleted out of its files."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        with contextlib.closing(
-            sqlite3.connect(f"file:{data}/briggs.db?mode=ro", uri=True)
-        ) as opened:
-            left = opened.execute("SELECT count(*) FROM backfills WHERE name LIKE 'eras%'")
-            if left.fetchone() == (0,):
-                return
-        time.sleep(0.05)
-    raise AssertionError("what was deleted is still in the files")
+    wait_for(lambda: _count_erasures(data) == 0)
+
+
+def _count_erasures(data: Path) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{data}/briggs.db?mode=ro", uri=True)) as opened:
+        left = opened.execute("SELECT count(*) FROM backfills WHERE name LIKE 'eras%'")
+        return int(left.fetchone()[0])

@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.waiting import PATIENCE_S
+
 CASES = Path(__file__).parent / "cases"
 MODELS = b'{"object": "list", "data": [{"id": "m-1", "object": "model"}]}'
 START_TIMEOUT_S = 30
@@ -59,7 +61,7 @@ class Server:
         key: str | None = "",
     ) -> Reply:
         """One request and its whole answer; `key=None` sends none."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         sent = {"connection": "close", **(headers or {})}
         if key is not None:
             sent.setdefault("authorization", f"Bearer {key or self.key}")
@@ -92,7 +94,7 @@ class Server:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=PATIENCE_S)
 
 
 @contextlib.contextmanager
@@ -135,7 +137,7 @@ def run_server(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

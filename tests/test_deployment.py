@@ -24,6 +24,7 @@ import trustme
 
 from tests.processes import Server, Upstream, create_chunk, create_response, run_server
 from tests.test_docs import read_blocks
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -31,7 +32,6 @@ NAME = "briggs.example.com"
 REQUEST = {"model": "waits/m-1", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 LIST = "/v1/chat/completions"
 START_TIMEOUT_S = 30
-PATIENCE_S = 30
 
 
 class Waiting:
@@ -112,7 +112,7 @@ def _running(folder: Path, port: int, *command: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 PROXIES = {"nginx": run_nginx, "caddy": run_caddy}

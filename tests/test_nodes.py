@@ -19,8 +19,9 @@ from tests.alerts.test_webhooks import Receiver
 from tests.postgres import Postgres
 from tests.processes import Reply, Server, Upstream, run_server
 from tests.upstreams import PRICES, Doled, Gate, ok, steady
+from tests.waiting import wait_for
 from tests.web.visitor import Visitor
-from tests.workers.lines import reach_all, wait_until
+from tests.workers.lines import reach_all
 
 TIMEOUT_S = 5
 """Long enough for a server that lives to say so, however busy the machine is."""
@@ -98,7 +99,7 @@ def start(
 def two(start: Start) -> tuple[Server, Server]:
     """Two servers, for the tests that leave them as they were."""
     first, second = start(), start()
-    wait_until(lambda: read_nodes(first)["alive"] == 2)
+    wait_for(lambda: read_nodes(first)["alive"] == 2)
     return first, second
 
 
@@ -136,7 +137,7 @@ def look(postgres: Postgres, database: str) -> Look:
 
 def find_started(look: Look) -> str:
     """The id of the call that runs, once it is on record."""
-    wait_until(lambda: len(look("status = 'started' AND model = 'gate/m'")) == 1)
+    wait_for(lambda: len(look("status = 'started' AND model = 'gate/m'")) == 1)
     [[_, _, id]] = look("status = 'started' AND model = 'gate/m'")
     return id
 
@@ -166,7 +167,7 @@ def test_the_nodes_are_listed(two: tuple[Server, Server], gate: Gate) -> None:
             is_kept = any(each["is_keeper"] for each in found)
             return is_kept and told == [(here, True, 0), (there, False, 1)]
 
-        wait_until(are_listed)
+        wait_for(are_listed)
         gate.opened.set()
         assert call.result().status == 200
     assert [each["spooled"] for each in found] == [0, 0]
@@ -265,15 +266,15 @@ def test_limits(two: tuple[Server, Server], limits: dict[str, float], most: int)
         answered += ask_both(two, key, 2)
         return answered >= most
 
-    wait_until(ask_again)
+    wait_for(ask_again)
     assert answered == most
 
 
 def test_one_tells_of_an_alert(two: tuple[Server, Server], receiver: Receiver) -> None:
     """An alert of the file that all nodes have is told once."""
     assert ask(two[1], "this costs a cent", model="steady/m").status == 200
-    wait_until(lambda: [*map(count_firing, two)] == [1, 1])
-    wait_until(lambda: bool(receiver.got))
+    wait_for(lambda: [*map(count_firing, two)] == [1, 1])
+    wait_for(lambda: bool(receiver.got))
     assert len(receiver.got) == 1
 
 
@@ -292,7 +293,7 @@ def test_a_node_that_was_frozen(
         call = threads.submit(ask, frozen, "wait", model="gate/m")
         id = find_started(look)
         frozen.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
+        wait_for(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
         gate.opened.set()
         frozen.process.send_signal(signal.SIGCONT)
         assert call.result().status == 200
@@ -307,7 +308,7 @@ def test_a_keeper_that_was_frozen(
     """Another one goes on with its work. When it is back, it asks nothing, and what it had asked
     by then is used.
     """
-    wait_until(lambda: any(map(is_keeper, two)))
+    wait_for(lambda: any(map(is_keeper, two)))
     frozen, other = two if is_keeper(two[0]) else two[::-1]
     with Client(other.url, other.key) as client:
         client.datasets.create("sums", [{"input": f"{n}?", "target": f"{n}?"} for n in range(12)])
@@ -316,16 +317,16 @@ def test_a_keeper_that_was_frozen(
         run = client.eval_runs.create(
             "sums", ["doled/m"], [{"kind": "exact"}], concurrency=2, fresh=True
         )
-        wait_until(lambda: count_asked(upstream) == 6)
+        wait_for(lambda: count_asked(upstream) == 6)
         frozen.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: is_keeper(other))
+        wait_for(lambda: is_keeper(other))
         doled.give(100)
         over = list(client.eval_runs.watch(run.id))[-1]
         # What was being asked then is not asked again: its answer may still come.
         assert (over.status, over.answered, over.failed) == ("finished", 10, 2)
         frozen.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: len(look("status = 'finished' AND model = 'doled/m'")) == 12)
-        wait_until(lambda: read_nodes(frozen)["alive"] == 2)
+        wait_for(lambda: len(look("status = 'finished' AND model = 'doled/m'")) == 12)
+        wait_for(lambda: read_nodes(frozen)["alive"] == 2)
         client.eval_runs.resume(run.id)
         over = list(client.eval_runs.watch(run.id))[-1]
         assert (over.status, over.answered, over.failed) == ("finished", 12, 0)
@@ -363,15 +364,15 @@ def test_a_node_that_is_killed(
         id = find_started(look)
         dead.process.kill()
         assert lost.exception() is not None
-        wait_until(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
+        wait_for(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
         stopped.set()
         for each in crowd:
             each.result()
     gate.opened.set()
     # While the database takes longer than it may, records are in the spool.
-    wait_until(lambda: {*answered} <= {id for _, _, id in look("status = 'finished'")})
-    wait_until(lambda: not look("status = 'started'"))
-    wait_until(lambda: read_nodes(here)["lost"] >= 1)
+    wait_for(lambda: {*answered} <= {id for _, _, id in look("status = 'finished'")})
+    wait_for(lambda: not look("status = 'started'"))
+    wait_for(lambda: read_nodes(here)["lost"] >= 1)
     # Its process ended, so nobody knows what it had on its hands.
     [node] = [each for each in list_nodes(here) if str(dead.process.pid) in each["name"].split()]
     assert (node["status"], node["is_keeper"], node["spooled"]) == ("lost", False, None)
@@ -395,7 +396,7 @@ def test_workers_are_nodes(
             call = threads.submit(callers[0].chat, "wait", model="gate/m")
             id = find_started(look)
             os.kill(callers[0].worker, signal.SIGKILL)
-            wait_until(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
+            wait_for(lambda: look(f"id = '{id}'") == [["failed", "interrupted", id]])
             assert call.exception() is not None
         gate.opened.set()
         assert callers[1].chat("go on").status == 200

@@ -5,12 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import USER, Postgres, run_pooler
+from tests.waiting import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,7 +79,7 @@ def test_a_frozen_server_accepts_and_does_not_answer(postgres: Postgres) -> None
             with pytest.raises(TimeoutError):
                 connection.recv(1)
             cluster.resume()
-            connection.settimeout(30)
+            connection.settimeout(PATIENCE_S)
             assert connection.recv(1) in (b"N", b"S"), "the answer to the request for TLS"
 
 
@@ -110,10 +110,7 @@ def test_a_server_ends_with_the_tests_that_started_it() -> None:
         assert tests.stdout is not None
         port, folder = tests.stdout.readline().decode().split()
         os.kill(tests.pid, signal.SIGKILL)
-    end = time.monotonic() + 30
-    while Path(folder, "data", "postmaster.pid").exists():
-        assert time.monotonic() < end, "the server is still there"
-        time.sleep(0.02)
+    wait_for(lambda: not Path(folder, "data", "postmaster.pid").exists())
     with socket.socket() as connection:
         assert connection.connect_ex(("127.0.0.1", int(port))) != 0
     with Postgres.run():

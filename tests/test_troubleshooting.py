@@ -21,6 +21,7 @@ from tests.api.test_store_failure import fill_disk
 from tests.cli.running import environment
 from tests.processes import Server, Upstream, run_server
 from tests.test_docs import ROOT, read_blocks
+from tests.waiting import PATIENCE_S, wait_for
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 QUOTED = [block for block in read_blocks(PAGE) if block.language == "text"]
@@ -109,7 +110,7 @@ def _read_commands(folder: Path, server: Server) -> Iterator[str]:
             env=environment(HOME=str(folder), PYTHONPATH=str(ROOT / "src"), **variables),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         return done.stdout + done.stderr
@@ -140,10 +141,7 @@ def _read_overload(server: Server, upstream: Upstream) -> str:
 
     asked = len(upstream.seen)
     Thread(target=wait, daemon=True).start()
-    end = time.monotonic() + 10
-    while len(upstream.seen) == asked:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_for(lambda: len(upstream.seen) > asked)
     return _read(server.chat(request).json)
 
 

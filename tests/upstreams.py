@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from tests.processes import create_chunk, create_response
+from tests.waiting import PATIENCE_S
 
 PRICES = '[prices."steady/m"]\ninput = 0\noutput = 1000\n'
 """A cent for an answer of 10 tokens."""
@@ -30,7 +31,7 @@ class Gate:
 
     def __call__(self, handler: Any, seen: Any) -> None:
         self.waiting.release()
-        assert self.opened.wait(30)
+        assert self.opened.wait(PATIENCE_S)
         ok(handler, seen)
 
 
@@ -41,7 +42,7 @@ class Doled:
         self._leave = threading.Semaphore(0)
 
     def __call__(self, handler: Any, seen: Any) -> None:
-        assert self._leave.acquire(timeout=60)
+        assert self._leave.acquire(timeout=PATIENCE_S)
         ok(handler, seen)
 
     def give(self, calls: int) -> None:

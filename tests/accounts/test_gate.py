@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import Reply, Server, Upstream, read_rows, run_server
+from tests.waiting import PATIENCE_S
 
 ASKED = {"origin": "https://app.example", "access-control-request-method": "POST"}
 CHAT = "/v1/chat/completions"
@@ -26,7 +27,7 @@ def page_server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) ->
 def send(server: Server, *fields: str, target: str = "/v1/models", version: str = "1.1") -> Reply:
     """A GET with just these headers and a key."""
     lines = [f"GET {target} HTTP/{version}", f"authorization: Bearer {server.key}", *fields]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(
             "".join(f"{line}\r\n" for line in [*lines, "connection: close", ""]).encode()
         )

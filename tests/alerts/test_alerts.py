@@ -10,7 +10,7 @@ import hmac
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,8 +29,8 @@ from briggs.types.errors import StoreUnavailable
 from tests.alerts.test_mail import Sink, find_port
 from tests.alerts.test_webhooks import Receiver
 from tests.processes import Server, Upstream, create_response, run_server
-from tests.storage.conftest import until
 from tests.storage.records import finished
+from tests.waiting import until, wait_for
 from tests.web.visitor import Visitor
 
 SECRET = base64.b64encode(b"s" * 32).decode()
@@ -98,13 +98,6 @@ sender = "briggs@example.com"
 
 def call(server: Server, text: str) -> None:
     server.chat({"model": "moody/m", "messages": [{"role": "user", "content": text}]})
-
-
-def wait_for(condition: Callable[[], Any], *, timeout_s: float = 30) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def read(receiver: Receiver, place: int) -> dict[str, Any]:

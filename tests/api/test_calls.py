@@ -21,16 +21,9 @@ import pytest
 
 from tests.conftest import CANARY
 from tests.processes import Server, Upstream, read_frames, read_rows, run_server
+from tests.waiting import PATIENCE_S, wait_for
 
 MESSAGES = [{"role": "user", "content": "one two three"}]
-
-
-def wait_for(condition: Any, *, timeout_s: float = 5) -> None:
-    """Poll until something is so."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not become so in time"
-        time.sleep(0.02)
 
 
 def test_request_passes_as_it_came(server: Server, upstream: Upstream) -> None:
@@ -144,7 +137,7 @@ def test_hang_up_in_a_stream(server: Server, upstream: Upstream) -> None:
     connection.sock.shutdown(socket.SHUT_RDWR)
     response.close()
     connection.close()
-    assert upstream.hung_up.wait(5)
+    assert upstream.hung_up.wait(PATIENCE_S)
     wait_for(lambda: server.retrieve(id)["briggs"]["status"] == "failed")
     recorded = server.retrieve(id, "received")
     assert recorded["briggs"]["failure_kind"] == "hang_up"
@@ -173,7 +166,7 @@ def test_hang_up_before_the_answer(server: Server) -> None:
 
 def test_body_that_stops_coming(server: Server) -> None:
     """A caller who stops in the middle of the body gets an error, and a record."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         head = (
             "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
             f"authorization: Bearer {server.key}\r\ncontent-length: 100\r\n\r\n{{"
@@ -189,7 +182,7 @@ def test_a_large_body_without_a_length(upstream: Upstream, tmp_path: Path) -> No
     config = "[limits]\nbody_bytes_max = 100\n" + upstream.config()
     with (
         run_server(tmp_path / "data", config=config) as server,
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection,
     ):
         head = (
             "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
@@ -205,7 +198,7 @@ def test_headers_that_stop_coming(upstream: Upstream, tmp_path: Path) -> None:
     config = "[limits]\nheader_timeout_s = 0.3\n" + upstream.config()
     with (
         run_server(tmp_path / "data", config=config) as server,
-        socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection,
     ):
         connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n")
         assert connection.recv(1) == b""
@@ -278,7 +271,7 @@ def test_second_server_on_one_folder(server: Server) -> None:
         [sys.executable, "-m", "briggs", "serve", "--port", "0", "--data", str(server.data)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
         cwd=server.data.parent,
     )
@@ -294,7 +287,7 @@ def test_port_in_use(server: Server, tmp_path: Path) -> None:
         [*command, "--data", str(tmp_path / "data")],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
         check=False,
         cwd=tmp_path,
     )

@@ -16,6 +16,7 @@ from briggs.transport import Transport, TransportError
 from briggs.types.fold import Fold
 from tests.answers import write_again
 from tests.processes import Server, Upstream, read_frames, run_server
+from tests.waiting import PATIENCE_S
 
 ROUNDS = 12
 CALLERS = 8
@@ -101,7 +102,7 @@ async def _call_until_killed(
     ]
     await asyncio.sleep(after_s)
     await asyncio.to_thread(server.stop, signal.SIGKILL)
-    await asyncio.wait_for(asyncio.gather(*callers), timeout=30)
+    await asyncio.wait_for(asyncio.gather(*callers), timeout=PATIENCE_S)
     await transport.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.processes import (
     create_response,
     run_server,
 )
+from tests.waiting import wait_for
 
 ANSWER_BYTES_MAX = 1_000_000
 # What a call may take in addition to its answer, which is limited to 1 MB: copies, and JSON.
@@ -136,10 +136,7 @@ def test_pages_of_models_that_have_no_end_are_bounded(server: Server, upstream: 
 
 def test_memory_is_given_back(server: Server, began_mb: float) -> None:
     """Some time after the last large answer, the process is about as small as before."""
-    deadline = time.monotonic() + 30
-    while (left_mb := read_memory_mb(server, "VmRSS")) > began_mb + 50:
-        assert time.monotonic() < deadline, f"{began_mb:.0f} MB became {left_mb:.0f} MB"
-        time.sleep(0.2)
+    wait_for(lambda: read_memory_mb(server, "VmRSS") <= began_mb + 50)
 
 
 def test_choices_that_are_not_asked_for_take_nothing(server: Server) -> None:

@@ -15,6 +15,7 @@ import brotli
 import pytest
 
 from tests.processes import Server, Upstream, read_rows, run_server
+from tests.waiting import PATIENCE_S
 
 CHAT = "/v1/chat/completions"
 REQUEST = {"model": "ok/m-1", "messages": [{"role": "user", "content": "hi"}]}
@@ -44,7 +45,7 @@ def begin(server: Server, path: str, *, key: str | None = "", length: int = 100_
 def drip(server: Server, sent: bytes, piece: bytes, *, seconds: float = 8) -> bytes:
     """The answer to a caller who sends a byte now and then. Fails if it is never cut off."""
     answer, until = b"", time.monotonic() + seconds
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(sent)
         connection.settimeout(0.2)
         with contextlib.suppress(ConnectionError):
@@ -75,7 +76,7 @@ def test_bodies_of_strangers(strict: Server, path: str) -> None:
 
 def test_who_is_refused_reads_why(server: Server) -> None:
     """A caller who is refused while sending still gets the answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(begin(server, CHAT, length=100_000_000))
         answer = b""
         with contextlib.suppress(ConnectionError):
@@ -100,7 +101,7 @@ def test_callers_who_leave_in_mid_body(strict: Server, path: str) -> None:
 def test_malformed_chunks(strict: Server) -> None:
     """Malformed bodies get a 400 in the API's own shape, and the call is recorded."""
     head = begin(strict, CHAT).partition(b"content-length")[0]
-    with socket.create_connection(("127.0.0.1", strict.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=PATIENCE_S) as connection:
         connection.sendall(head + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\nhello\r\n")
         answer = connection.recv(65536)
     assert answer.startswith(b"HTTP/1.1 400 ")

@@ -7,7 +7,7 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,13 @@ from tests.processes import (
     read_rows,
     run_server,
 )
+from tests.waiting import PATIENCE_S, wait_for
 from tests.wires.vendors import run_vendor
 
 MESSAGES = [{"role": "user", "content": "twelve bytes"}]
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 STOP = b'"finish_reason": "stop"'
 DONE = b"data: [DONE]\n\n"
-
-
-def wait_for(condition: Callable[[], Any], *, timeout_s: float = 15) -> Any:
-    end = time.monotonic() + timeout_s
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def count(**members: Any) -> bytes:
@@ -267,7 +260,7 @@ def call(
         f"POST {path} HTTP/1.1\r\nhost: localhost\r\n"
         f"authorization: Bearer {server.key}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(head.encode() + body)
         yield connection
 
@@ -391,7 +384,7 @@ def test_what_is_left_early_is_cancelled_and_estimated(
     """By default the upstream is cancelled, and the tokens that came are estimated."""
     upstream.hung_up.clear()
     details = await_end(cancelling, leave(cancelling, "endless", after=b" ab"))["briggs"]
-    assert upstream.hung_up.wait(5)
+    assert upstream.hung_up.wait(PATIENCE_S)
     assert (details["status"], details["failure_kind"]) == ("failed", "hang_up")
     assert details["usage_source"] == "estimated"
     assert details["prompt_tokens"] == 3
@@ -511,7 +504,7 @@ def test_a_caller_who_stops_reading(cancelling: Server, upstream: Upstream) -> N
         details = await_end(cancelling, id)["briggs"]
     assert (details["status"], details["failure_kind"]) == ("failed", "hang_up")
     assert details["caller_left_ms"] > 900
-    assert upstream.hung_up.wait(5)
+    assert upstream.hung_up.wait(PATIENCE_S)
 
 
 def test_a_connection_that_dies_behind_the_record(cancelling: Server) -> None:

@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from briggs.estimates.calibration import fit_line
 from tests.drift.test_watches import Noisy
 from tests.judges import upstream as models
 from tests.processes import Seen, Upstream, create_response, run_server
+from tests.waiting import PATIENCE_S, wait_for
 
 COUNT, GRADED, REVIEWERS = 400, 120, ("ann", "ben", "cat")
 SCHEMA = {
@@ -67,7 +67,7 @@ class Models:
         handler.send_whole(200, models.write_answer({"stars": stars, "reason": "so"}, shares))
 
     def add(self, handler: Any, seen: Seen) -> None:
-        self.open.wait(20)
+        self.open.wait(PATIENCE_S)
         number = int(seen.json["messages"][-1]["content"].split()[0])
         wrong = number in WRONG[seen.path.split("/")[1]]
         said = "no idea" if wrong else str(2 * number)
@@ -77,10 +77,7 @@ class Models:
         return [each for each in [*self.upstream.seen] if each.path.startswith(("/old/", "/new/"))]
 
     def wait_for(self, count: int) -> None:
-        deadline = time.monotonic() + 60
-        while len(self.list_sums()) < count:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: len(self.list_sums()) >= count)
 
 
 @pytest.fixture
@@ -159,12 +156,8 @@ def record(client: Client, case: int) -> str:
 
 
 def wait(client: Client, run: JudgeRun) -> JudgeRun:
-    deadline = time.monotonic() + 60
-    while run.status == "running":
-        assert time.monotonic() < deadline, run
-        time.sleep(0.05)
-        run = client.judges.retrieve_run(run.judge_id, run.id)
-    return run
+    wait_for(lambda: client.judges.retrieve_run(run.judge_id, run.id).status != "running")
+    return client.judges.retrieve_run(run.judge_id, run.id)
 
 
 def read_scores(client: Client, judge: str, ids: Sequence[str]) -> dict[int, float]:

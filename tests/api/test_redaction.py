@@ -19,6 +19,7 @@ from briggs.types.record_lines import write_line
 from tests.api.test_limits import BODIES
 from tests.files import find_texts, find_texts_in_bodies
 from tests.processes import Seen, Server, Upstream, create_response, run_server
+from tests.waiting import wait_for_text
 from tests.web.visitor import Visitor
 
 CONFIG = """
@@ -321,16 +322,9 @@ def test_a_change_of_the_file_and_mistakes_in_it(tmp_path: Path, upstream: Upstr
         config.write_text(upstream.config() + '[redaction.patterns]\nbad = "(?=x)"\n')
         server.process.send_signal(signal.SIGHUP)
         log = tmp_path / "data.log"
-        wait_for(log, "is not a pattern for RE2")
+        wait_for_text(log, "is not a pattern for RE2")
         config.write_text(upstream.config() + CONFIG)
         server.process.send_signal(signal.SIGHUP)
-        wait_for(log, "Briggs now uses")
+        wait_for_text(log, "Briggs now uses")
         after = ask(server, "say")
         assert "[redacted:email]" in server.find(after)["choices"][0]["message"]["content"]
-
-
-def wait_for(log: Path, text: str) -> None:
-    end = time.monotonic() + 10
-    while text not in log.read_text():
-        assert time.monotonic() < end, log.read_text()
-        time.sleep(0.05)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.processes import Behaviour, Seen, Server, Upstream, _Handler, create_response, run_server
+from tests.waiting import PATIENCE_S
 
 # What a busy machine needs. Without its limit, each of the calls below takes several times as long
 # in one turn of the event loop.
@@ -84,7 +85,7 @@ def measure_longest_wait(server: Server) -> Iterator[list[float]]:
     is_over = threading.Event()
 
     def ask() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
         with contextlib.closing(connection):
             while not is_over.wait(0.01):
                 began = time.monotonic()

@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 from tests.api.behaviours import DONE, cut_stream, error, goes_on, ok
-from tests.api.test_calls import wait_for
 from tests.processes import (
     Behaviour,
     Reply,
@@ -34,6 +33,7 @@ from tests.processes import (
     read_rows,
     run_server,
 )
+from tests.waiting import PATIENCE_S, wait_for
 
 
 def say(status: int, message: str = "no", code: str = "c", **headers: str) -> Behaviour:
@@ -440,14 +440,14 @@ def test_reload_with_calls_in_flight(reloaded: Reloaded, upstream: Upstream) -> 
 
     def held(handler: Any, seen: Any) -> None:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         ok(handler, seen)
 
     upstream.behaviours["falls_silent"] = held
     replies: list[Reply] = []
     thread = threading.Thread(target=lambda: replies.append(ask(server, "falls_silent/m")))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE_S)
     reloaded.reload(f'[providers.mine]\nbase_url = "http://127.0.0.1:{upstream.port}/ok/v1"\n')
     assert ask(server, "ok/m").status == 404
     assert ask(server, "mine/m").status == 200
@@ -475,7 +475,7 @@ def test_closed_terminal(tmp_path: Path) -> None:
     while b"/sign-in" not in shown:
         shown += os.read(ours, 4096)
     os.close(ours)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_stop_with_replaced_upstreams(reloaded: Reloaded, upstream: Upstream) -> None:

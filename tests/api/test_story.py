@@ -21,6 +21,7 @@ import pytest
 import briggs
 from tests.api.behaviours import ok
 from tests.processes import Server, Upstream, run_server
+from tests.waiting import PATIENCE_S
 
 CALLS = 200
 GRADERS = ("ann", "ben", "cleo", "dan")
@@ -114,7 +115,7 @@ def run_app(server: Server, upstream: Upstream, *, spool: Path) -> dict[int, str
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert ended.returncode == 0, ended.stderr
     # What did not arrive in the moment that a program waits for at its end is sent by others.
@@ -123,7 +124,7 @@ def run_app(server: Server, upstream: Upstream, *, spool: Path) -> dict[int, str
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert flushed.returncode == 0, flushed.stderr
     return {int(number): said for number, said in json.loads(ended.stdout).items()}
@@ -150,7 +151,7 @@ def grade_together(server: Server, task_id: str) -> Answers:
         key = create_key(server, name)
         given = []
         with briggs.Client(server.url, key) as client:
-            begin.wait(30)
+            begin.wait(PATIENCE_S)
             while (item := client.feedback_tasks.next(task_id)).completion is not None:
                 assert item.lease is not None
                 assert item.lease.reviewer == name

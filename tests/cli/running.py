@@ -25,6 +25,7 @@ from briggs.cli import main
 from briggs.client import AsyncClient
 from tests.cli.upstream import open_upstream
 from tests.processes import run_server
+from tests.waiting import PATIENCE_S
 
 _UNWANTED = ("BRIGGS_", "OPENAI_", "UV_RUN_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 
@@ -104,7 +105,7 @@ def open_terminal(
     finally:
         # Not killed: the demo has a server of its own to stop.
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
         os.close(ours)
 
 
@@ -123,20 +124,20 @@ class Terminal:
         """Press keys; `\\r` is return, `\\x03` is Ctrl-C, `\\x04` is Ctrl-D."""
         os.write(self._descriptor, keys.encode())
 
-    def wait_for(self, text: str, *, timeout_s: float = 20) -> None:
+    def wait_for(self, text: str) -> None:
         """Read until `text` is shown after the text that the last call waited for."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + PATIENCE_S
         while (found := self.shown.find(text, self._position)) < 0:
             if not self._read(deadline - time.monotonic()):
                 raise AssertionError(f"{text!r} was not shown in {self.shown!r}")
         self._position = found + len(text)
 
-    def wait(self, *, timeout_s: float = 20) -> int:
+    def wait(self) -> int:
         """Read until the command ends. Returns its exit status."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + PATIENCE_S
         while self._read(deadline - time.monotonic()):
             pass
-        return self.process.wait(max(deadline - time.monotonic(), 0.1))
+        return self.process.wait(PATIENCE_S)
 
     def _read(self, timeout_s: float) -> bool:
         """Read what is available. Returns whether there may be more."""

@@ -19,6 +19,7 @@ from tests.cli.running import (
     show,
 )
 from tests.client.recording import recording
+from tests.waiting import PATIENCE_S
 
 
 def test_list_in_a_pipe_is_json_lines(server: RunningServer) -> None:
@@ -193,7 +194,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(server: RunningServer) -> Non
         shell=True,
         env=environment(BRIGGS_DATA=str(server.data)),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert len(done.stdout) == 100
     assert done.stderr == b""

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from briggs.cli import main
 from briggs.cli.tour import steps as tour
 from tests.cli.running import environment, open_terminal, plain, run
+from tests.waiting import PATIENCE_S
 
 FOLDER = Path(sys.executable).parent
 BARE_PATH = "/usr/bin:/bin"
@@ -33,9 +34,9 @@ def test_once_shows_all_of_it() -> None:
 def test_data_fills_the_pages() -> None:
     """`--data` serves some 300 calls with tasks and grades, and ends with a link to the pages."""
     with open_terminal("demo", "--data") as terminal:
-        terminal.wait_for("signs you in once", timeout_s=90)
-        terminal.wait_for("/sign-in", timeout_s=10)
-        terminal.wait_for("until Ctrl-C", timeout_s=10)
+        terminal.wait_for("signs you in once")
+        terminal.wait_for("/sign-in")
+        terminal.wait_for("until Ctrl-C")
         shown = plain(terminal.shown)
         assert re.search(r"\d{3} calls of the last 30 days, 3 feedback tasks, \d+ grades", shown)
         assert "75 answers of the" in shown
@@ -50,7 +51,7 @@ def test_it_serves_until_ctrl_c(is_on_path: bool) -> None:
     or not that shell finds our commands, and Ctrl-C leaves nothing."""
     path = f"{FOLDER}:{BARE_PATH}" if is_on_path else BARE_PATH
     with open_terminal("demo", PATH=path) as terminal:
-        terminal.wait_for("until Ctrl-C", timeout_s=60)
+        terminal.wait_for("until Ctrl-C")
         data = re.search(r"cat (\S+)/admin.key", terminal.shown)
         assert data is not None
         lines = plain(terminal.shown).replace("\r", "").partition("in another terminal\n")[2]
@@ -69,7 +70,7 @@ def test_it_serves_until_ctrl_c(is_on_path: bool) -> None:
 def run_lines(lines: str, *, path: str) -> str:
     """The output of these lines in a shell with this PATH and no server settings."""
     done = subprocess.run(
-        ["bash", "-euc", lines], env=environment(PATH=path), capture_output=True, timeout=60
+        ["bash", "-euc", lines], env=environment(PATH=path), capture_output=True, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
@@ -85,7 +86,7 @@ def test_without_openais_package(monkeypatch: pytest.MonkeyPatch) -> None:
         [sys.executable, "-c", program],
         env=environment(OPENAI_API_KEY="k"),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert b"no Briggs server answers at http://127.0.0.1:1" in done.stderr
 
@@ -105,7 +106,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_being_told_to_stop_leaves_nothing_behind(number: signal.Signals) -> None:
     """SIGTERM or a closed terminal ends the demo and its server, and deletes its folder."""
     with open_terminal("demo") as terminal:
-        terminal.wait_for("until Ctrl-C", timeout_s=60)
+        terminal.wait_for("until Ctrl-C")
         data = re.search(r"cat (\S+)/admin.key", terminal.shown)
         url = re.search(r"http://\S+", terminal.shown)
         assert data is not None

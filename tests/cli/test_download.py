@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import RunningServer, create_completions, environment, run, show
+from tests.waiting import PATIENCE_S
 
 
 def test_a_file_holds_all_of_them(server: RunningServer, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_disk_that_fills_up_names_the_file(
         [sys.executable, "-m", "briggs", "completions", "download", str(file), "--session=fills"],
         env=environment(BRIGGS_DATA=str(server.data)),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
     )
     assert done.returncode == 1

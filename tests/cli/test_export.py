@@ -24,6 +24,7 @@ from briggs.cli.exporting.training import KINDS
 from briggs.types.record_lines import read_line
 from tests.cli.running import RunningServer, create_completions, environment, run, show
 from tests.cli.test_feedback import create_task, give
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 DATASETS = ROOT / ".venvs" / "datasets" / "bin" / "python"
@@ -205,7 +206,7 @@ def check_trl(rows: list[dict[str, Any]], *, kind: str, folder: Path) -> None:
         [DATASETS, "-c", READ, file],
         env={**os.environ, "HF_HOME": str(folder / "hf"), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert read.returncode == 0, read.stderr.decode()
     loaded = json.loads(read.stdout)
@@ -411,7 +412,7 @@ def test_a_disk_that_fills_up_leaves_a_part(
         [sys.executable, "-m", "briggs", *command],
         env=environment(BRIGGS_DATA=str(server.data)),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
     )
     assert done.returncode == 1

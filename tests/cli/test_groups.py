@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import RunningServer, create_completions, environment, open_terminal, run
+from tests.waiting import PATIENCE_S
 
 ID = "019a3c00-0000-7000-8000-000000000000"
 COMMANDS = [
@@ -168,7 +169,7 @@ def test_a_full_disk_is_one_line(server: RunningServer, form: list[str]) -> None
             env=environment(BRIGGS_DATA=str(server.data)),
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
     assert done.returncode == 1
     assert done.stderr == FULL
@@ -183,7 +184,7 @@ def test_a_full_disk_without_a_server(command: list[str]) -> None:
             env=environment(),
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
     assert (done.returncode, done.stderr) == (1, FULL)
 
@@ -201,7 +202,7 @@ def test_a_stream_that_is_closed(server: RunningServer, closed: str, form: str) 
         shell=True,
         env=environment(BRIGGS_DATA=str(server.data)),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -247,7 +248,7 @@ def test_characters_that_the_output_cannot_have(server: RunningServer) -> None:
             [sys.executable, "-m", "briggs", "completions", "list", "--session=ascii", form],
             env=environment(BRIGGS_DATA=str(server.data), PYTHONIOENCODING="ascii"),
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         assert (done.returncode, done.stderr) == (0, b"")
 
@@ -262,7 +263,7 @@ def test_a_reader_that_leaves_is_no_error(server: RunningServer) -> None:
             shell=True,
             env=environment(BRIGGS_DATA=str(server.data)),
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         assert (len(done.stdout), done.stderr) == (10, b"")
 

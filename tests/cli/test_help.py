@@ -12,6 +12,7 @@ import pytest
 
 from briggs.cli import COMMANDS, main
 from tests.cli.running import environment, run
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +42,7 @@ def test_help_imports_nothing_that_it_does_not_need() -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.stdout.splitlines()[-1] == "set()", done.stderr
 
@@ -53,7 +54,7 @@ def test_the_manual_is_fresh() -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
 

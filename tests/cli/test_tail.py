@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from tests.cli.running import RunningServer, create_completions, environment, open_terminal, run
+from tests.waiting import PATIENCE_S
 
 
 def test_tail_shows_what_comes(server: RunningServer) -> None:
@@ -39,7 +40,7 @@ def test_tail_shows_what_starts_and_what_becomes_of_it(server: RunningServer) ->
         assert process.stdout is not None
         assert "before" in process.stdout.readline()
         create_completions(server, "x", model="mine/slow", session_id="slow-tail")
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE_S)
     items = [json.loads(line) for line in output.splitlines()]
     assert [item["briggs"]["status"] for item in items] == ["started", "finished"]
     assert len({item["id"] for item in items}) == 1

@@ -19,6 +19,7 @@ from briggs.client.sync import Client
 from tests.cli.running import RunningServer, run
 from tests.client.recording import NOBODY, list_all, recording, scripted
 from tests.processes import Seen, Upstream, create_response, run_server
+from tests.waiting import PATIENCE_S
 
 REQUEST = {"model": "m", "messages": [{"role": "user", "content": "one"}]}
 
@@ -51,7 +52,7 @@ def run_script(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert "Traceback" not in ended.stderr, ended.stderr

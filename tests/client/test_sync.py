@@ -18,6 +18,7 @@ from briggs.client.address import data_folder
 from briggs.settings import default_data_folder
 from tests.cli.running import RunningServer
 from tests.client.recording import MESSAGES
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         [sys.executable, "-W", "error", "-c", script, server.url, server.api_key],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (ended.stdout, ended.stderr) == ("7\n", "")
@@ -114,7 +115,7 @@ def test_a_client_that_is_dropped_leaves_nothing(client: briggs.Client) -> None:
     (thread,) = (each for each in begun if each.name == "briggs-client")
     del dropped
     gc.collect()
-    thread.join(10)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 

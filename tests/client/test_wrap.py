@@ -25,6 +25,7 @@ from briggs.client.records import CallRecord, tell
 from tests.cli.running import RunningServer
 from tests.client.recording import MESSAGES, NOBODY, list_all, open_vendors, recording
 from tests.processes import Upstream, create_chunk, create_response
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,7 @@ def test_a_stream_that_is_read_at_the_death_of_its_process_is_recorded(
             "BRIGGS_URL": server.url,
             "BRIGGS_API_KEY": server.api_key,
         },
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL

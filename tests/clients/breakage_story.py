@@ -18,7 +18,7 @@ def use_openai(url: str) -> Iterator[Callable[[], object]]:
     from openai import OpenAI
 
     client = OpenAI(
-        base_url=url, api_key="-", max_retries=0, timeout=20, _strict_response_validation=True
+        base_url=url, api_key="-", max_retries=0, timeout=120, _strict_response_validation=True
     )
 
     def ask(text: str, **members: Any) -> Callable[[], object]:
@@ -35,7 +35,7 @@ def use_openai(url: str) -> Iterator[Callable[[], object]]:
 def use_langchain(url: str) -> Iterator[Callable[[], object]]:
     from langchain_openai import ChatOpenAI
 
-    model = ChatOpenAI(model="m-1", base_url=url, api_key="-", max_retries=0, timeout=20)
+    model = ChatOpenAI(model="m-1", base_url=url, api_key="-", max_retries=0, timeout=120)
     yield lambda: model.invoke(ASKED)
     yield lambda: model.bind_tools(TOOLS).invoke(WEATHER)
     yield lambda: list(model.stream(ASKED))
@@ -48,7 +48,7 @@ def use_pydantic_ai(url: str) -> Iterator[Callable[[], object]]:
     from pydantic_ai.providers.openai import OpenAIProvider
 
     def create_agent() -> Agent:
-        client = AsyncOpenAI(base_url=url, api_key="-", max_retries=0, timeout=20)
+        client = AsyncOpenAI(base_url=url, api_key="-", max_retries=0, timeout=120)
         provider = OpenAIProvider(openai_client=client)
         return Agent(OpenAIChatModel("m-1", provider=provider), retries=0)
 

@@ -13,6 +13,7 @@ from briggs.checker.clients import EVERY, LANGCHAIN, PYDANTIC, STRICT
 from tests.checker.plants import PLANTS
 from tests.checker.server import open_model
 from tests.clients.test_clients import ENVIRONMENTS, HERE
+from tests.waiting import PATIENCE_S
 
 RULES = (
     *("J2", "E1", "E5", "E6", "E7", "M1", "M2", "M3", "M5"),
@@ -49,7 +50,7 @@ def test_clients_break_as_said(environment: str, client: str) -> None:
             [python, HERE / "breakage_story.py", environment, *urls.values()],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
         said = {rule: asyncio.run(list_clients(url)) for rule, url in urls.items()}

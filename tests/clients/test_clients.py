@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.processes import Server, Upstream, create_chunk, create_response, run_server
+from tests.waiting import PATIENCE_S
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parents[1] / ".venvs"
@@ -47,7 +48,7 @@ def test_client(built_in: Server, client: str, story: str) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -93,7 +94,7 @@ def test_ollama(tmp_path: Path) -> None:
                 env={**os.environ, "OLLAMA_HOST": server.url, "OLLAMA_API_KEY": server.key},
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE_S,
                 check=False,
             )
     finally:
@@ -115,7 +116,7 @@ def test_anthropic(tmp_path: Path) -> None:
                 env={**os.environ, **variables},
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE_S,
                 check=False,
             )
     finally:

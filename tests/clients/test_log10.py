@@ -14,6 +14,7 @@ import pytest
 
 from tests.clients.test_clients import ENVIRONMENTS, HERE
 from tests.processes import Seen, Server, Upstream, create_chunk, create_response, run_server
+from tests.waiting import PATIENCE_S
 
 
 def answer(handler: Any, seen: Seen) -> None:
@@ -73,7 +74,7 @@ def test_log10(server: Server, upstream: Upstream) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -12,6 +12,7 @@ import pytest
 
 from tests.clients.test_clients import ENVIRONMENTS, HERE
 from tests.processes import Seen, Server, Upstream, create_chunk, create_response, run_server
+from tests.waiting import PATIENCE_S
 
 USAGE = {
     "prompt_tokens": 20,
@@ -99,7 +100,7 @@ def tell(server: Server, vendor: Upstream, library: str, client: str) -> list[di
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.test_clients import ENVIRONMENTS, HERE
+from tests.waiting import PATIENCE_S
 from tests.wires.folders import CASES
 
 
@@ -23,7 +24,7 @@ def test_vendor(vendor: str) -> None:
         [python, HERE / "vendors_story.py", vendor, *folders],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

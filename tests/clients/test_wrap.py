@@ -15,6 +15,7 @@ from briggs.client.sync import Client
 from tests.client.recording import list_all, open_vendors
 from tests.clients.test_clients import ENVIRONMENTS, HERE
 from tests.processes import Seen, Server, Upstream, create_chunk, create_response, run_server
+from tests.waiting import PATIENCE_S
 
 SOURCE = HERE.parents[1] / "src"
 
@@ -52,7 +53,7 @@ def tell_story(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout + ended.stderr

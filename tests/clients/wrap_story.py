@@ -34,7 +34,7 @@ def call(client: openai.OpenAI) -> None:
         check(said == "Hello", "a stream says what it said")
         raw = client.chat.completions.with_raw_response.create(model="raw", messages=MESSAGES)
         check(raw.parse().id == whole.id, "a raw response parses")
-        other = client.with_options(timeout=30)
+        other = client.with_options(timeout=120)
         other.chat.completions.create(model="copy", messages=MESSAGES)
         call_by_copies(client)
         call_by_helpers(client)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -13,6 +12,7 @@ from briggs.drift.probes import DriftAnswer
 from briggs.drift.traffic import RepeatedCall, count_repeats, look_at_traffic
 from briggs.types.drift import DriftWatch
 from tests.processes import Server, create_response, run_server
+from tests.waiting import wait_for
 
 WINDOW = 8
 
@@ -127,9 +127,6 @@ def test_pause(server: Server) -> None:
         client.drift.ask(watch.id)
         assert client.drift.retrieve(watch.id).is_paused
         assert not client.drift.resume(watch.id).is_paused
-        deadline = time.monotonic() + 30
-        while client.drift.retrieve(watch.id).asked_at is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for(lambda: client.drift.retrieve(watch.id).asked_at)
         assert server.send("GET", "/api/v1/drift?limit=x").status == 400
         client.drift.delete(watch.id)

@@ -7,7 +7,6 @@ import json
 import math
 import random
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from briggs.drift.watches import DriftWatching
 from briggs.types.errors import StoreUnavailable
 from tests.cli.running import RunningServer, run
 from tests.processes import Seen, Server, Upstream, create_response, run_server
-from tests.storage.conftest import until
+from tests.waiting import until, wait_for
 
 TARGET = "noisy/m-1"
 WINDOW = 8
@@ -211,13 +210,7 @@ def test_the_file(noisy: Noisy, tmp_path: Path) -> None:
 
 
 def _wait_for(client: Client, condition: Any) -> Any:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        for watch in client.drift.list():
-            if condition(watch):
-                return watch
-        time.sleep(0.1)
-    raise AssertionError(client.drift.list())
+    return wait_for(lambda: next(filter(condition, client.drift.list()), None))
 
 
 def test_the_probes() -> None:

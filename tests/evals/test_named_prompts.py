@@ -14,6 +14,7 @@ from briggs.evals.prompts import split_words, write_template
 from briggs.types.prompts import PromptVersion
 from tests.cli.running import RunningServer, open_server, run
 from tests.processes import create_response
+from tests.waiting import wait_for
 
 CLERK = "You are a clerk of {1}. Answer in one sentence, and never guess a number."
 POLITE = "You are a polite clerk of {}. Answer in one sentence, and never guess a number."
@@ -98,10 +99,7 @@ def record(client: Client, system: str, words: int, tag: str = "x") -> str:
 
 def wait(client: Client, filter: str, count: int) -> None:
     """Until the calls are sorted."""
-    deadline = time.monotonic() + 30
-    while client.completions.count(filter=filter).count != count:
-        assert time.monotonic() < deadline, client.completions.count(filter=filter)
-        time.sleep(0.05)
+    wait_for(lambda: client.completions.count(filter=filter).count == count)
 
 
 def test_versions(server: RunningServer, client: Client) -> None:

@@ -27,6 +27,7 @@ from tests.storage.conftest import (
     open_store,
     postgres_tables,
 )
+from tests.waiting import PATIENCE_S
 
 __all__ = ["address", "copied_database", "database", "open_store", "postgres_tables"]
 
@@ -96,7 +97,7 @@ async def create_run(store: Store) -> EvalRun:
 
 
 async def watch(there: EvalRuns, run: EvalRun) -> RunProgress:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         return [progress async for progress in there.watch(run)][-1]
 
 

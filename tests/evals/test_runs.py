@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import pytest
 from briggs import Client, Refused
 from tests.cli.running import RunningServer, environment, run
 from tests.processes import Seen, Server, Upstream, create_response, run_server
+from tests.waiting import PATIENCE_S, wait_for
 
 EXACT = [{"kind": "exact"}]
 SAMPLES = [{"input": f"{n} + {n}?", "target": str(2 * n)} for n in range(30)]
@@ -42,12 +42,12 @@ class Counting:
         return Counter((each.path, each.body) for each in [*self.upstream.seen])
 
     def right(self, handler: Any, seen: Seen) -> None:
-        self.open.wait(20)
+        self.open.wait(PATIENCE_S)
         left, _, _ = seen.json["messages"][-1]["content"].split()
         handler.send_whole(200, json.dumps(create_response(str(2 * int(left)))).encode())
 
     def wrong(self, handler: Any, seen: Seen) -> None:
-        self.open.wait(20)
+        self.open.wait(PATIENCE_S)
         handler.send_whole(200, json.dumps(create_response("0")).encode())
 
     def busy(self, handler: Any, seen: Seen) -> None:
@@ -63,10 +63,7 @@ class Counting:
         handler.send_whole(400, json.dumps({"error": error}).encode())
 
     def wait_for(self, count: int) -> None:
-        deadline = time.monotonic() + 120
-        while len(self.upstream.seen) < count:
-            assert time.monotonic() < deadline, len(self.upstream.seen)
-            time.sleep(0.01)
+        wait_for(lambda: len(self.upstream.seen) >= count)
 
 
 @pytest.fixture

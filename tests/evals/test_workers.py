@@ -38,6 +38,7 @@ from tests.storage.conftest import (
     open_store,
     postgres_tables,
 )
+from tests.waiting import PATIENCE_S
 from tests.workers.lines import reach_all
 
 __all__ = [
@@ -94,7 +95,7 @@ def test_a_worker_that_dies(tmp_path: Path, counting: Counting) -> None:
         client.datasets.create("sums", SAMPLES[:1])
         run = client.eval_runs.create("sums", ["right/m"], EXACT, concurrency=0)
         with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+            http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
         ) as dying:
             body = json.dumps({"sample": 0, "target": "right/m"})
             headers = {"authorization": f"Bearer {server.key}"}

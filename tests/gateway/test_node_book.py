@@ -16,7 +16,7 @@ from briggs.gateway.uses import Need
 from briggs.storage import Store
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.limits import DAY_US, NANO, Limits
-from tests.storage.conftest import until
+from tests.waiting import PATIENCE_S, until
 
 
 class Node(NamedTuple):
@@ -92,7 +92,7 @@ async def test_what_ends_is_free_again_for_all(nodes: list[Node]) -> None:
     assert ticket is not None
     assert await reserve(second, limits, need()) is None
     ticket.settle(tokens=1, cost=0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while await reserve(second, limits, need()) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert await reserve(first, limits, need()) is None
@@ -122,7 +122,7 @@ async def test_a_budget_over_all_nodes(nodes: list[Node]) -> None:
     at_once = [spend(nodes[number % 3], limits, 0.05) for number in range(30)]
     spent = sum(await asyncio.gather(*at_once))
     assert 8 <= spent <= 20
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while spent < 20:
             for node in nodes:
                 spent += await spend(node, limits, 0.05)

@@ -19,7 +19,7 @@ from tests.api.briggs.test_retention import log
 from tests.lake.completions import archive, create, create_all, fill, open_warehouse, read_all
 from tests.postgres import Postgres
 from tests.processes import Server, run_server
-from tests.workers.lines import wait_until
+from tests.waiting import wait_for
 
 LAKE = 'after = "1d"\nkeep_record = false\n'
 TIMEOUT_S = 5
@@ -51,7 +51,7 @@ def test_a_round_of_a_server(tmp_path: Path) -> None:
     """It archives, compacts and tidies without a command."""
     asyncio.run(fill_with_files(tmp_path, files=FILES_MIN))
     with run_server(tmp_path, config=f'[lake]\nwarehouse = "lake"\n{LAKE}') as server:
-        wait_until(lambda: read_lake(server)["files"] == 2)
+        wait_for(lambda: read_lake(server)["files"] == 2)
         state = read_lake(server)
     assert (state["completions"], state["small_files"]) == (FILES_MIN + 3, 0)
     warehouse = open_warehouse(tmp_path)
@@ -94,13 +94,13 @@ def test_two_servers_archive_once(
     """Only the keeper writes. When it is killed, the other goes on, and no row is there twice."""
     every = create_all()
     for server in servers:
-        wait_until(lambda server=server: read_lake(server)["completions"] == len(every))  # type: ignore[misc]
-    wait_until(lambda: sorted(map(ask, servers)) == [200, 409])
+        wait_for(lambda server=server: read_lake(server)["completions"] == len(every))  # type: ignore[misc]
+    wait_for(lambda: sorted(map(ask, servers)) == [200, 409])
     keeper, other = servers if ask(servers[0]) == 200 else servers[::-1]
     late = log(other, "late")
     keeper.process.kill()
     keeper.process.wait()
-    wait_until(lambda: ask(other) == 200 and read_lake(other)["waiting"] == 0)
+    wait_for(lambda: ask(other) == 200 and read_lake(other)["waiting"] == 0)
     assert read_lake(other)["completions"] == len(every) + 1
     catalog = find_catalog(tmp_path, address=postgres_database)
     warehouse = Warehouse(str(tmp_path / "lake"), catalog=catalog, storage={})

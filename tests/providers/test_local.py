@@ -32,6 +32,7 @@ from briggs.wires.base import Prepared
 from briggs.wires.llama.wire import LocalWire
 from tests.cli.running import run
 from tests.processes import Server, read_frames, run_server
+from tests.waiting import PATIENCE_S, wait_for
 
 MODEL = "local/briggs-tiny"
 BUILT_IN = Path(str(briggs.providers.__file__)).parent / "briggs-tiny.gguf"
@@ -242,9 +243,7 @@ def test_restarted_when_it_dies(local: Server) -> None:
     ask(local, "What is 2 + 3?")
     [child] = find_children(local)
     os.kill(child, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while find_children(local) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: not find_children(local))
     ask(local, "What is 2 + 3?")
     [other] = find_children(local)
     assert other != child
@@ -261,7 +260,7 @@ def test_killed_before_it_answers(local: Server, stream: bool) -> None:
         asking = pool.submit(local.chat, request)
         time.sleep(0.3)
         os.kill(child, signal.SIGKILL)
-        reply = asking.result(timeout=30)
+        reply = asking.result(timeout=PATIENCE_S)
     assert reply.status == 200, reply.body
     assert reply.body.endswith(b"[DONE]\n\n") == stream
     assert local.find(reply)["briggs"]["status"] == "finished"
@@ -296,7 +295,7 @@ def test_nobody_else_may_ask_it(local: Server) -> None:
     [child] = find_children(local)
     [port] = find_ports(child)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models/x", b"{}", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models/x", b"{}", timeout=PATIENCE_S)
     assert refused.value.code == 401
     refused.value.close()
     assert b"key" not in Path(f"/proc/{child}/cmdline").read_bytes()
@@ -309,10 +308,7 @@ def test_ends_with_the_server(tmp_path: Path, number: int) -> None:
         ask(server, "What is 2 + 3?")
         [child] = find_children(server)
         server.stop(number)
-        deadline = time.monotonic() + 5
-        while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not Path(f"/proc/{child}").exists()
+        wait_for(lambda: not Path(f"/proc/{child}").exists())
 
 
 def test_restarted_when_it_grows(tmp_path: Path) -> None:
@@ -321,11 +317,12 @@ def test_restarted_when_it_grows(tmp_path: Path) -> None:
     with run_server(tmp_path / "data", config=config) as server:
         ask(server, "What is 2 + 3?")
         [child] = find_children(server)
-        deadline = time.monotonic() + 15
-        while child in find_children(server) and time.monotonic() < deadline:
-            time.sleep(0.1)
+
+        def is_replaced() -> bool:
             ask(server, "What is 2 + 3?")
-        assert child not in find_children(server)
+            return child not in find_children(server)
+
+        wait_for(is_replaced)
 
 
 def test_restarted_when_it_stalls(tmp_path: Path) -> None:

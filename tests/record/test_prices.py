@@ -25,6 +25,7 @@ from briggs.types.completions import Attempt, Completion
 from briggs.wires.openai.face import CHAT_FACE
 from tests.api.behaviours import ok
 from tests.processes import Server, Upstream, create_chunk, create_response, run_server
+from tests.waiting import PATIENCE_S
 
 ANTHROPIC = "https://api.anthropic.com/v1"
 AZURE = "https://resource.openai.azure.com/openai/v1"
@@ -324,7 +325,7 @@ def test_list_is_read_late() -> None:
         "import threading\n"
         "assert threading.active_count() == 1\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE_S)
 
 
 def test_cached_tokens_in_other_words() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from briggs.record.spans import QUEUED_MAX, SpanExporter
 from briggs.settings import OtelSettings
 from briggs.types.completions import Completion
 from tests.processes import Seen, Server, Upstream, _Handler, create_response, run_server
+from tests.waiting import wait_for
 
 ASKED: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief"},
@@ -56,14 +56,13 @@ def configure(collector: Server, vendor: Upstream, *, messages: bool) -> str:
 
 def find_traced(collector: Server, count: int) -> list[dict[str, Any]]:
     """What the collector has, oldest first, once there is so much."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        path = "/v1/chat/completions?status=any&order=asc&include=request"
+    path = "/v1/chat/completions?status=any&order=asc&include=request"
+
+    def find() -> list[dict[str, Any]] | None:
         data: list[dict[str, Any]] = collector.send("GET", path).json["data"]
-        if len(data) >= count:
-            return data
-        time.sleep(0.1)
-    raise AssertionError(f"there are {len(data)} spans")
+        return data if len(data) >= count else None
+
+    return wait_for(find) or []
 
 
 def test_a_collector_gets_every_call(tmp_path: Path, collector: Server, vendor: Upstream) -> None:

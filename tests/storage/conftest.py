@@ -185,13 +185,6 @@ async def change_rows(store: Store, *statements: Executable) -> None:
     await store.act(change)
 
 
-async def until(condition: Callable[[], bool], *, timeout_s: float = 5) -> None:
-    """Wait for the effect of another thread."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def store(open_store: OpenStore) -> Store:
     return await open_store()

@@ -14,8 +14,9 @@ from briggs.storage.backlogs import _list
 from briggs.storage.previews import SMALL_BYTES
 from briggs.storage.tables import backfills, completions, rollup_fills
 from briggs.types.completions import Completion
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.records import finished
+from tests.waiting import until
 
 
 def create_answer(*logprobs: float, padding: int = 0) -> bytes:

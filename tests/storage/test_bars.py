@@ -13,8 +13,9 @@ from briggs.storage.tables import rollup_changes
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.feedback import Feedback, FeedbackTask
-from tests.storage.conftest import read_rows, until
+from tests.storage.conftest import read_rows
 from tests.storage.records import finished
+from tests.waiting import until
 
 HOUR = 3_600_000_000
 FILTERS = (

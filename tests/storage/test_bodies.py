@@ -13,8 +13,9 @@ from sqlalchemy import func, select
 
 from briggs.storage import Store, compression, tables
 from briggs.storage.bodies import Bodies
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.records import create_request, finished
+from tests.waiting import PATIENCE_S, until
 
 DIGESTS = {
     "dictionary_1.txt": "ea37fa46d8368caa6884f4cadf6d38d75716ebc3597c0ce84b88414bfb0c5598",
@@ -90,7 +91,7 @@ async def test_compressed_under_load(
     """Without an idle moment, compression begins once enough is waiting."""
     monkeypatch.setattr(compression, "UNCOMPRESSED_MAX", 50)
     store = await open_store()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not 0 < store.statistics().uncompressed < store.statistics().rows:
             await asyncio.gather(*(store.settle(finished()) for _ in range(20)))
 

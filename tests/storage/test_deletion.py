@@ -13,6 +13,7 @@ from briggs.storage.tables import backfills, metadata
 from briggs.types.completions import Completion
 from briggs.types.errors import Gone
 from tests.storage.conftest import read_rows
+from tests.waiting import PATIENCE_S
 
 
 def record(number: int, chance: random.Random) -> Completion:
@@ -43,7 +44,7 @@ def name(completion: Completion) -> str:
 async def erased(store: Store) -> None:
     """Wait until a round has ended, and none is due."""
     count = select(func.count()).select_from(backfills).where(backfills.c.name.like("eras%"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while await store.read(lambda connection: connection.scalar(count)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

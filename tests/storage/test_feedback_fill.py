@@ -12,8 +12,9 @@ from sqlalchemy import Connection, func, select
 from briggs.storage import Store, feedback_ahead, feedback_fill
 from briggs.storage.tables import IS_OPEN, feedback_counts, feedback_queue
 from briggs.types.feedback import FeedbackTask, Wish
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore
 from tests.storage.test_feedback import answer, claim_all, settle
+from tests.waiting import until
 
 ORDERS = ("oldest", "newest", "low_logprob", "random")
 

@@ -25,10 +25,11 @@ from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.retention import Term
 from tests.files import find_bodies, read_bodies, read_pieces
-from tests.storage.conftest import OpenStore, change_rows, read_rows, until
+from tests.storage.conftest import OpenStore, change_rows, read_rows
 from tests.storage.histories import check_pieces, create_history, list_pieces
 from tests.storage.records import finished
 from tests.storage.test_deletion import erased
+from tests.waiting import until
 
 DOCS = Path(__file__).parents[2] / "docs"
 

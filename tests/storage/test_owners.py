@@ -16,7 +16,8 @@ from briggs.storage.database import Database
 from briggs.storage.owners import describe
 from briggs.storage.tables import completions
 from briggs.types.completions import Completion
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
+from tests.waiting import until
 
 STARTS_A_CALL = """
 import asyncio, sys

@@ -9,8 +9,9 @@ from briggs.storage import Query, Store
 from briggs.storage.retention import Sweeper
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.retention import Term
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore
 from tests.storage.test_deletion import name, record
+from tests.waiting import PATIENCE_S, until
 
 HOUR_US = 3_600_000_000
 
@@ -67,7 +68,7 @@ async def test_the_shortest_term_wins(store: Store) -> None:
         ]
     )
     wanted = {1: "whole", 2: "empty", 3: "whole", 4: "empty"}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while await states(store) != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -123,5 +124,5 @@ async def test_calls_are_recorded_between_the_steps(open_store: OpenStore) -> No
     await until(lambda: sweeper.waits)
     await fill(store, *(recorded(1000 + number, age_h=0) for number in range(10)))
     assert sweeper.waits
-    await until(lambda: not sweeper.waits, timeout_s=60)
+    await until(lambda: not sweeper.waits)
     assert sorted((await states(store)).values()) == ["empty"] * 400 + ["whole"] * 10

@@ -21,8 +21,9 @@ from briggs.storage.rollups import Upkeep
 from briggs.storage.tables import rollup_changes, rollups
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US, Rollup, Span, Tally, find_key
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.records import finished
+from tests.waiting import PATIENCE_S, until
 
 HOUR_US = SPAN_US["hour"]
 EVER = {"created_from": 0, "created_to": 2**62}
@@ -81,7 +82,7 @@ def find_upkeep(store: Store) -> Upkeep:
 
 async def filled(store: Store) -> None:
     """Wait until all older completions are counted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while await store.rollups.retrieve_progress(organization_id="default"):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -16,8 +16,8 @@ from briggs.storage.sqlite.database import SqliteDatabase
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.rollups import SPAN_US
-from tests.storage.conftest import until
 from tests.storage.sqlite.conftest import path_of
+from tests.waiting import PATIENCE_S, until
 
 HOUR_US = SPAN_US["hour"]
 
@@ -144,7 +144,7 @@ async def test_what_is_deleted_leaves_the_files(stores: list[Store]) -> None:
         await settle(there, finished(metadata={"word": f"stays {number}"}))
     assert await here.completions.delete(gone.id, organization_id="default")
     files = [path_of(here), path_of(here).with_name("briggs.db-wal")]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while any(secret.encode() in file.read_bytes() for file in files):
             await settle(there, finished(metadata={"word": "more"}))
             await asyncio.sleep(0.1)

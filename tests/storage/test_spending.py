@@ -13,8 +13,9 @@ from briggs.storage.spending import DAYS_KEPT
 from briggs.storage.tables import migrations, rollup_changes, spending
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.limits import DAY_US, NANO, Holder, find_month, list_days, mark_user
-from tests.storage.conftest import OpenStore, change_rows, read_rows, until
+from tests.storage.conftest import OpenStore, change_rows, read_rows
 from tests.storage.records import finished
+from tests.waiting import until
 
 TODAY = current_time_us() // DAY_US * DAY_US
 

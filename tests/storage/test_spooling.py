@@ -17,8 +17,9 @@ from briggs.storage.sqlite.spool import SpoolFile
 from briggs.types.completions import Completion
 from briggs.types.errors import StoreUnavailable
 from tests.postgres import Postgres
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore
 from tests.storage.records import finished
+from tests.waiting import until
 
 ORGANIZATION = "default"
 
@@ -57,7 +58,7 @@ async def check(store: Store, made: Sequence[Completion]) -> None:
     """Each of these is on record once, with its bodies, its tag and its part of every sum."""
     spool = store.spool
     assert spool is not None
-    await until(lambda: store.spool is not None and store.spool.count == 0, timeout_s=60)
+    await until(lambda: store.spool is not None and store.spool.count == 0)
     found = await store.completions.retrieve_many(
         [each.id for each in made], organization_id=ORGANIZATION
     )
@@ -110,7 +111,7 @@ async def test_a_process_that_dies_leaves_its_spool_to_the_next(
 
     monkeypatch.setattr("briggs.storage.sqlite.spool.SpoolFile.remove", fail)
     cluster.start()
-    await until(lambda: bool(store.statistics().unrecorded or store.failure), timeout_s=60)
+    await until(lambda: bool(store.statistics().unrecorded or store.failure))
     await store.close()
     monkeypatch.undo()
     again = await Store.open(tmp_path / "data", address=address)
@@ -143,7 +144,7 @@ async def test_a_frozen_database_is_no_frozen_node(
     cluster.pause()
     monkeypatch.setattr(membership, "_now", lambda: now() + 3600)
     assert store.keys.version != store.keys.version
-    await until(lambda: store.keys.version == store.keys.version, timeout_s=30)
+    await until(lambda: store.keys.version == store.keys.version)
     cluster.resume()
     await store.close()
 
@@ -178,10 +179,7 @@ async def test_a_failover_loses_and_doubles_nothing(
         store = await Store.open(tmp_path / "data", address=address)
         made = await settle(store, 5)
         where = cluster.execute("SELECT pg_current_wal_flush_lsn()")
-        await until(
-            lambda: standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{where}'") == "t",
-            timeout_s=60,
-        )
+        await until(lambda: standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{where}'") == "t")
         standby.stop()
         made += await settle(store, 7)
         assert store.spool is not None and store.spool.reason is None

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from briggs.storage import AlreadySettled, Query, Store, StoreUnavailable
 from briggs.types.completions import Completion
 from briggs.types.errors import NotFound
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore
 from tests.storage.records import completions, finished
+from tests.waiting import until
 
 
 @given(completion=completions())

@@ -31,11 +31,12 @@ from briggs.storage.tables import (
 )
 from briggs.storage.verify import PAGE_ROWS, RecordReader, verify
 from briggs.types.completions import Completion
-from tests.storage.conftest import change_rows, read_rows, until
+from tests.storage.conftest import change_rows, read_rows
 from tests.storage.histories import create_history, list_pieces
 from tests.storage.records import completions as any_completions
 from tests.storage.records import finished
 from tests.storage.test_feedback_fill import create_task
+from tests.waiting import until
 
 Open = Callable[[], Any]
 OURS = completions.c.organization_id == "default"

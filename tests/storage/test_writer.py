@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 
 from briggs.storage import Query, Store, indexes
 from briggs.storage.tables import completion_metadata, completion_tags
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.records import finished
+from tests.waiting import until
 
 
 async def call(store: Store, count: int = 1) -> None:
@@ -33,7 +34,7 @@ async def test_two_writes(store: Store) -> None:
     """A start is held back only for a moment."""
     completion = finished(status="started")
     await store.start(completion)
-    await until(lambda: store.statistics().rows == 1, timeout_s=1)
+    await until(lambda: store.statistics().rows == 1)
     completion.status = "finished"
     await store.settle(completion)
     assert (store.statistics().rows, store.statistics().merged) == (2, 0)

@@ -16,8 +16,9 @@ from briggs.storage.queries import select_page
 from briggs.storage.tables import rollup_changes
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Attempt, Completion, Fix, current_time_us
-from tests.storage.conftest import read_rows, until
+from tests.storage.conftest import read_rows
 from tests.storage.records import finished
+from tests.waiting import until
 
 HOUR = 3_600_000_000
 HOURS = 60

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tests.torture.house import House, Node, try_to_start
 from tests.torture.road import Road
 from tests.torture.upstream import Mode
-from tests.workers.lines import wait_until
+from tests.waiting import wait_for
 
 FULL_BYTES = 4096
 """Where no small disk can be mounted, no file may grow beyond this."""
@@ -322,7 +322,7 @@ async def _hold(draw: random.Random) -> None:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    await asyncio.to_thread(wait_until, condition, timeout_s=HAPPENS_WITHIN_S)
+    await asyncio.to_thread(wait_for, condition, timeout_s=HAPPENS_WITHIN_S)
 
 
 def _draw_roads(house: House, draw: random.Random) -> list[Road]:

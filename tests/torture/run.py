@@ -23,7 +23,7 @@ from tests.torture.house import (
     open_folder,
     open_house,
 )
-from tests.workers.lines import wait_until
+from tests.waiting import wait_for
 
 CALLERS = 8
 FOLDER = Path(".cache/torture")
@@ -281,7 +281,7 @@ class _Runner:
         server = self._house.node.server
         assert server is not None
         await asyncio.to_thread(server.send, "POST", "/api/v1/rollups/rebuild")
-        await asyncio.to_thread(wait_until, self._is_counted, timeout_s=QUIET_WITHIN_S)
+        await asyncio.to_thread(wait_for, self._is_counted, timeout_s=QUIET_WITHIN_S)
         again = await asyncio.to_thread(self._record.read_rollups)
         for key in sorted(kept.keys() | again.keys()):
             if kept.get(key) != again.get(key):

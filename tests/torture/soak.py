@@ -15,7 +15,7 @@ from briggs.transport import Transport
 from tests.torture.check import Findings, Record
 from tests.torture.fleet import Fleet
 from tests.torture.house import House, Node, StoreName, create_task, open_folder, open_house
-from tests.workers.lines import wait_until
+from tests.waiting import wait_for
 
 PARTS = 10
 QUIET_WITHIN_S = 120.0
@@ -102,7 +102,7 @@ async def _take(house: House, fleet: Fleet, record: Record, *, to: int) -> Part:
     await fleet.wait()
     lasted_s = time.monotonic() - began
     await direct.close()
-    await asyncio.to_thread(wait_until, lambda: not record.list_started(), timeout_s=QUIET_WITHIN_S)
+    await asyncio.to_thread(wait_for, lambda: not record.list_started(), timeout_s=QUIET_WITHIN_S)
     made = fleet.made - before
     cpu_us = (read_cpu_s(house.node) - cpu_s) / made * 1e6
     times = [took_s for _, took_s in fleet.answered_at]

@@ -14,6 +14,7 @@ import trustme
 import uvloop
 
 from briggs.transport import Transport
+from tests.waiting import PATIENCE_S
 
 
 def pytest_asyncio_loop_factories(
@@ -36,7 +37,7 @@ async def transport() -> AsyncIterator[Transport]:
     await transport.close()
     # The server may just have accepted a connection that no call needs any more.
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             while _list_others():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
     assert not _list_others()

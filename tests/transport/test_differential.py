@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 from briggs.transport.callers.asgi import Receive, Scope, Send, answer_by
 from briggs.transport.callers.connection import CallerConnection, Patience
 from briggs.transport.errors import BrokenOff
+from tests.waiting import PATIENCE_S
 
 REQUESTS = 600
 SEED = 8
@@ -191,7 +192,7 @@ async def serve(factory: Any, state: ServerState) -> AsyncIterator[int]:
         server.close()
         for connection in list(state.connections):
             connection.shutdown()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while state.connections or state.tasks:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
 
@@ -219,7 +220,7 @@ async def ask(port: int, request: Request) -> Outcome:
     writer.write(request.wire)
     head = b""
     with contextlib.suppress(TimeoutError, ConnectionError, asyncio.IncompleteReadError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             head = await reader.readuntil(b"\r\n\r\n")
     status = int(head.split()[1]) if head else 0
     fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)

@@ -8,6 +8,7 @@ import pytest
 
 from briggs.transport import BrokenOff, TimedOut, Transport
 from tests.transport.servers import LAST, Peer, begin_chunked, chunk, chunked, serve, whole
+from tests.waiting import PATIENCE_S
 
 
 async def test_pieces_come_as_they_are_sent(transport: Transport) -> None:
@@ -81,7 +82,7 @@ async def test_leaving_early_closes_the_connection(read: bool, transport: Transp
         async with transport.stream("GET", server.url, headers={}) as reply:
             if read:
                 assert await anext(aiter(reply.body)) == b"one"
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await closed.wait()
         with pytest.raises(BrokenOff):
             async for _ in reply.body:
@@ -111,7 +112,7 @@ async def test_a_reader_who_is_cancelled_closes_the_connection(transport: Transp
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await closed.wait()
 
 
@@ -227,7 +228,7 @@ async def test_leaving_a_paused_stream_closes_it(transport: Transport) -> None:
     async with serve(behave) as server:
         async with transport.stream("GET", server.url, headers={}):
             await asyncio.sleep(0.1)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await closed.wait()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from briggs.transport import BrokenOff, Transport, Unreachable
 from tests.transport.servers import Peer, begin_chunked, chunk, serve, whole
+from tests.waiting import PATIENCE_S
 
 
 async def _echo(peer: Peer) -> None:
@@ -45,7 +46,7 @@ async def test_a_stream_over_tls(tls: ssl.SSLContext, transport: Transport) -> N
     async with serve(behave, tls=tls) as server:
         async with transport.stream("GET", server.url, headers={}) as reply:
             assert await anext(aiter(reply.body)) == b"one"
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await closed.wait()
 
 

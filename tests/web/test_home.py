@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import time
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +13,7 @@ from briggs.storage import Store
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
 from tests.processes import Server, run_server
+from tests.waiting import wait_for
 from tests.web.visitor import Visitor
 
 ASKED = "Wie lange dauert es? <b onclick=x>שלום</b>"
@@ -220,10 +220,8 @@ def test_a_task_shows_how_far_reviewers_agree(server: Server) -> None:
                 "reviewer_kind": "person",
             }
             assert server.send("POST", "/api/v1/feedback", given, key=key).status == 200
-    deadline = time.monotonic() + 10
-    while "α" not in (page := open_home(server, key)):
-        assert time.monotonic() < deadline
-    assert re.search(r"α <span[^>]*>1\.00<", page)
+    wait_for(lambda: "α" in open_home(server, key))
+    assert re.search(r"α <span[^>]*>1\.00<", open_home(server, key))
 
 
 def test_a_rebuild_is_said(server: Server) -> None:
@@ -231,8 +229,7 @@ def test_a_rebuild_is_said(server: Server) -> None:
     key = create_organization(server)
     call(server, key)
     assert server.send("POST", "/api/v1/rollups/rebuild", key=key).status == 200
-    deadline = time.monotonic() + 10
-    while not server.send("GET", "/api/v1/rollups/rebuild", key=key).json["is_complete"]:
-        assert time.monotonic() < deadline
+    rebuild = "/api/v1/rollups/rebuild"
+    wait_for(lambda: server.send("GET", rebuild, key=key).json["is_complete"])
     page = open_home(server, key)
     assert "are being counted again" not in page and "1 recorded, none lost" in page

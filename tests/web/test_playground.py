@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import re
-import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.processes import Server, Upstream, run_server
+from tests.waiting import PATIENCE_S, wait_for
 from tests.web.test_completion import HOSTILE, record
 from tests.web.test_routes import create_key
 from tests.web.visitor import Visitor
@@ -294,7 +294,7 @@ def test_whoever_stops_is_recorded(visitor: Visitor) -> None:
     """If the browser leaves, the upstream is cancelled and the record says what had come."""
     visitor.visit("/playground")
     server = visitor.server
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     cookie = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
     headers = {
         "cookie": cookie,
@@ -310,9 +310,7 @@ def test_whoever_stops_is_recorded(visitor: Visitor) -> None:
         while b"w3" not in answer.readline():
             pass
         answer.close()
-    deadline = time.monotonic() + 10
-    while retrieve(visitor, id)["status"] == "started" and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: retrieve(visitor, id)["status"] != "started")
     said = retrieve(visitor, id)
     assert (said["status"], said["failure_kind"]) == ("failed", "hang_up")
     card = visitor.visit(f"/playground/runs/{id}").body.decode()

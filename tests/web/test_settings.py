@@ -15,8 +15,8 @@ from briggs.types.organizations import Organization
 from briggs.types.retention import Term
 from briggs.web.settings import list_kept
 from tests.processes import Reply, Server, Upstream, run_server
+from tests.waiting import wait_for
 from tests.web.visitor import Visitor
-from tests.workers.lines import wait_until
 
 KEYS = "/v1/organization/admin_api_keys"
 CALL = {"messages": [{"role": "user", "content": "hi"}]}
@@ -260,7 +260,7 @@ def test_background_work(server: Server) -> None:
     with contextlib.closing(sqlite3.connect(server.data / "briggs.db")) as database:
         database.execute(begun)
         database.commit()
-        wait_until(lambda: "background" in server.send("GET", "/health").json)
+        wait_for(lambda: "background" in server.send("GET", "/health").json)
         told = server.send("GET", "/health").json["background"]
         page = read(Visitor(server).visit("/settings"))
         database.execute("DELETE FROM backfills WHERE name = 'derived'")

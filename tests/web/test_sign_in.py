@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from tests.processes import Server, run_server
+from tests.waiting import PATIENCE_S, wait_for_text
 from tests.web.test_grading import create_task, invite
 from tests.web.visitor import Visitor
 
@@ -159,7 +160,7 @@ def test_the_start_prints_a_link(tmp_path: Path) -> None:
     """Every start prints a link that signs the first key in, and no secret besides."""
     for _ in range(2):
         with run_server(tmp_path / "data") as server:
-            wait_for_line(tmp_path / "data.log", "once): http")
+            wait_for_text(tmp_path / "data.log", "once): http")
         log = (tmp_path / "data.log").read_text()
     first, second = re.findall(r"once\): (http\S+)", log)
     assert first != second
@@ -196,13 +197,6 @@ def test_whoever_tries_keys_has_to_wait(tmp_path: Path) -> None:
         assert behind_a_proxy.send("POST", "/sign-in", body, headers=headers).status == 303
 
 
-def wait_for_line(path: Path, text: str) -> None:
-    end = time.monotonic() + 10
-    while text not in path.read_text():
-        assert time.monotonic() < end, path.read_text()
-        time.sleep(0.05)
-
-
 def test_a_form_that_does_not_arrive(server: Server) -> None:
     """A form that stops in the middle gets a page that says so, and nothing is logged."""
     visitor = Visitor(server, key=None)
@@ -214,7 +208,7 @@ def test_a_form_that_does_not_arrive(server: Server) -> None:
         "content-length: 100\r\n\r\ncsrf="
     )
     before = (server.data.parent / "data.log").read_text()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(head.encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 408")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from briggs.types.fold import Fold
-from tests.api.test_calls import wait_for
 from tests.processes import Behaviour, Reply, Server, Upstream, read_frames, run_server
+from tests.waiting import PATIENCE_S, wait_for
 from tests.wires.folders import (
     ENVIRONMENT,
     Case,
@@ -159,7 +159,7 @@ def test_a_stream_that_breaks_off(server: Server, case: Case) -> None:
 def test_a_caller_who_hangs_up(server: Server, vendors: Upstream, case: Case) -> None:
     """A caller who leaves during the stream also ends the vendor's, and that is recorded."""
     vendors.hung_up.clear()
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     body = json.dumps({**case.request, "model": f"{name_of(case, '..waits')}/{case.model}"})
     headers = {"authorization": f"Bearer {server.key}"}
     connection.request("POST", "/v1/chat/completions", body, headers)
@@ -167,7 +167,7 @@ def test_a_caller_who_hangs_up(server: Server, vendors: Upstream, case: Case) ->
     assert response.read(6) == b"data: "
     response.close()
     connection.close()
-    assert vendors.hung_up.wait(10)
+    assert vendors.hung_up.wait(PATIENCE_S)
     path = f"/v1/chat/completions/{response.headers['x-briggs-completion-id']}"
 
     def is_recorded() -> bool:

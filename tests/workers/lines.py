@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.processes import Reply, Server
+from tests.waiting import PATIENCE_S
 
 TRIES_MAX = 200
-PATIENCE_S = 20
 
 
 def list_workers(server: Server) -> list[int]:
@@ -39,20 +38,12 @@ def is_alive(process_id: int) -> bool:
     return state != "Z"
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S) -> None:
-    """Wait for what other processes do."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 class Caller:
     """A connection that stays open, and so stays with its worker."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
         try:
             self.send("GET", "/health")
             self.worker = self._find_worker()

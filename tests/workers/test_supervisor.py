@@ -20,7 +20,8 @@ from briggs.types.errors import UpstreamUnreachable
 from briggs.workers.line import LineLost, open_line
 from tests.processes import Reply, Server, Upstream, read_rows, run_server
 from tests.upstreams import PRICES, Gate, ok, steady
-from tests.workers.lines import Caller, is_alive, list_workers, reach_all, wait_until
+from tests.waiting import PATIENCE_S, wait_for
+from tests.workers.lines import Caller, is_alive, list_workers, reach_all
 
 WORKERS = ("--workers", "2")
 
@@ -88,7 +89,7 @@ def test_a_call_that_the_other_deletes(server: Server, callers: list[Caller], ga
     here, there = callers
     with ThreadPoolExecutor(1) as threads:
         call = threads.submit(there.chat, "delete me", model="gate/m")
-        wait_until(lambda: bool(read_rows_started(server.data)))
+        wait_for(lambda: bool(read_rows_started(server.data)))
         [started] = read_rows_started(server.data)
         path = f"/v1/chat/completions/{started['id']}"
         assert here.send("DELETE", path).status == 200
@@ -224,16 +225,16 @@ def test_a_worker_is_killed(upstream: Upstream, tmp_path: Path) -> None:
         try:
             for restarts in (1, 2):
                 count = len(crowd.answered)
-                wait_until(lambda count=count: len(crowd.answered) > count + 100)  # type: ignore[misc]
+                wait_for(lambda count=count: len(crowd.answered) > count + 100)  # type: ignore[misc]
                 dead.append(list_workers(server)[0])
                 os.kill(dead[-1], signal.SIGKILL)
-                wait_until(lambda it=restarts: read_restarts(server) == (2, it))  # type: ignore[misc]
+                wait_for(lambda it=restarts: read_restarts(server) == (2, it))  # type: ignore[misc]
             count = len(crowd.answered)
-            wait_until(lambda: len(crowd.answered) > count + 50)
+            wait_for(lambda: len(crowd.answered) > count + 50)
         finally:
             crowd.stop()
         assert {*crowd.errors} <= {*dead}
-        wait_until(lambda: not read_rows_started(server.data))
+        wait_for(lambda: not read_rows_started(server.data))
         log = (tmp_path / "data.log").read_text()
         assert f"(process {dead[0]}) was killed by SIGKILL. Another one starts now." in log
         assert server.stop() == 0
@@ -262,9 +263,9 @@ def test_calls_of_a_dead_worker_are_failed_at_once(
     with run_server(tmp_path / "data", config=upstream.config(), options=WORKERS) as server:
         with reach_all(server) as callers, ThreadPoolExecutor(2) as threads:
             calls = [threads.submit(each.chat, "wait", model="gate/m") for each in callers]
-            wait_until(lambda: len(read_rows_started(server.data)) == 2)
+            wait_for(lambda: len(read_rows_started(server.data)) == 2)
             os.kill(callers[0].worker, signal.SIGKILL)
-            wait_until(lambda: len(read_rows_started(server.data)) == 1)
+            wait_for(lambda: len(read_rows_started(server.data)) == 1)
             gate.opened.set()
             assert calls[1].result().status == 200
             assert calls[0].exception() is not None
@@ -278,10 +279,10 @@ def test_the_supervisor_is_killed(upstream: Upstream, tmp_path: Path) -> None:
     with run_server(data, config=upstream.config(), options=WORKERS) as server:
         crowd = Crowd(server, callers=4)
         try:
-            wait_until(lambda: len(crowd.answered) > 50)
+            wait_for(lambda: len(crowd.answered) > 50)
             workers = list_workers(server)
             assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-            wait_until(lambda: not any(map(is_alive, workers)))
+            wait_for(lambda: not any(map(is_alive, workers)))
         finally:
             crowd.stop()
     with run_server(data, config=upstream.config(), options=WORKERS) as server:
@@ -294,7 +295,7 @@ def test_a_worker_that_dies_again_and_again(upstream: Upstream, tmp_path: Path) 
     with run_server(tmp_path / "data", config=upstream.config(), options=WORKERS) as server:
         for restarts in (1, 2, 3):
             os.kill(list_workers(server)[-1], signal.SIGKILL)
-            wait_until(lambda it=restarts: read_restarts(server) == (2, it))  # type: ignore[misc]
+            wait_for(lambda it=restarts: read_restarts(server) == (2, it))  # type: ignore[misc]
         log = (tmp_path / "data.log").read_text()
     assert log.count("Another one starts now.") == 1
     assert "Another one starts in 0.5 s, because it did not live long." in log
@@ -321,12 +322,12 @@ def test_stop(upstream: Upstream, gate: Gate, tmp_path: Path) -> None:
     ):
         calls = [threads.submit(each.chat, "wait", model="gate/m") for each in callers]
         for _ in calls:
-            assert gate.waiting.acquire(timeout=20)
+            assert gate.waiting.acquire(timeout=PATIENCE_S)
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: refuses(server))
+        wait_for(lambda: refuses(server))
         gate.opened.set()
         assert [each.result().status for each in calls] == [200, 200]
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=PATIENCE_S) == 0
     assert {row["status"] for row in read_rows(tmp_path / "data")} == {"finished"}
 
 
@@ -349,15 +350,15 @@ def test_reload(upstream: Upstream, tmp_path: Path) -> None:
     with run_server(tmp_path / "data", config=config, options=WORKERS) as server:
         path.write_text(f'{config}[models.fresh]\ntargets = ["ok/m"]\n')
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "Briggs now uses" in log.read_text())
+        wait_for(lambda: "Briggs now uses" in log.read_text())
         path.write_text(f"{config}[models.broken]\ntargets = []\n")
         server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "Nothing was changed" in log.read_text())
+        wait_for(lambda: "Nothing was changed" in log.read_text())
         with reach_all(server) as callers:
             assert [each.chat("hi", model="fresh").status for each in callers] == [200, 200]
             assert read_metric(callers[0], "briggs_config_reload_failures_total") == 1
             os.kill(callers[0].worker, signal.SIGKILL)
-        wait_until(lambda: read_restarts(server) == (2, 1))
+        wait_for(lambda: read_restarts(server) == (2, 1))
         with reach_all(server) as callers:
             assert [each.chat("hi", model="fresh").status for each in callers] == [200, 200]
             assert [each.chat("hi", model="broken").status for each in callers] == [404, 404]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from briggs.types.completions import DRIFT_TAG, OWN_TAGS
 from tests.api.briggs.test_feedback import TASKS, ask, create_key, create_task, grade
 from tests.judges import upstream as models
 from tests.processes import Seen, Server, Upstream, create_response, run_server
+from tests.waiting import PATIENCE_S, wait_for
 from tests.web.visitor import Visitor
 
 JUDGES = "/api/v1/judges"
@@ -90,24 +90,21 @@ def run(server: Server, judge: dict[str, Any], **members: Any) -> dict[str, Any]
 
 
 def wait(server: Server, judge: dict[str, Any], run_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def find() -> dict[str, Any] | None:
         found: dict[str, Any] = ask(server, "GET", f"{JUDGES}/{judge['id']}/runs/{run_id}")
-        if found["status"] != "running":
-            return found
-        time.sleep(0.05)
-    raise AssertionError(found)
+        return found if found["status"] != "running" else None
+
+    return wait_for(find) or {}
 
 
 def wait_for_trust(server: Server, judge: dict[str, Any]) -> Any:
     """The sentences about a judge, which are measured after a run, or when somebody looks."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def find() -> Any:
         found = ask(server, "GET", f"{JUDGES}/{judge['id']}")["trust"]
-        if found is not None and found[0]["verdict"] != "not_judged":
-            return found
-        time.sleep(0.05)
-    raise AssertionError(found)
+        return found if found and found[0]["verdict"] != "not_judged" else None
+
+    return wait_for(find)
 
 
 def count_asked(upstream: Upstream, provider: str) -> int:
@@ -415,10 +412,7 @@ def test_it_grades_by_itself(server: Server, upstream: Upstream) -> None:
     made = create(server, "watched", watch={"filter": "tag = watched"})
     assert made["watch"] == {"filter": "tag = watched", "sample": 1.0, "budget_usd": None}
     id = record(server, "watched", 5)
-    deadline = time.monotonic() + 20
-    while not (said := ask(server, "GET", f"{JUDGES}/{made['id']}/judgements")["data"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    said = wait_for(lambda: ask(server, "GET", f"{JUDGES}/{made['id']}/judgements")["data"])
     assert said[0]["completion_id"] == id
     assert ask(server, "POST", f"{JUDGES}/{made['id']}", {"watch": None})["watch"] is None
 
@@ -430,7 +424,7 @@ def test_a_run_that_was_killed_asks_nothing_twice(tmp_path: Path) -> None:
     def slowly(handler: Any, seen: Seen) -> None:
         if models.read_subject(seen)["answered"].endswith("number 7"):
             asked.set()
-            gate.wait(20)
+            gate.wait(PATIENCE_S)
         models.surely(handler, seen)
 
     upstream = Upstream({"judge": slowly})
@@ -441,7 +435,7 @@ def test_a_run_that_was_killed_asks_nothing_twice(tmp_path: Path) -> None:
                 record(server, "killed", 1 + number % 5, f"number {number}")
             made = create(server, "killed")
             begun = ask(server, "POST", f"{JUDGES}/{made['id']}/runs", {})
-            assert asked.wait(20)
+            assert asked.wait(PATIENCE_S)
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
         gate.set()

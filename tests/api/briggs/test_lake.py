@@ -21,8 +21,8 @@ from tests.cli.running import RunningServer, run
 from tests.lake.completions import read_bytes
 from tests.processes import Server, create_response, run_server
 from tests.storage.records import finished
+from tests.waiting import wait_for
 from tests.web.visitor import Visitor
-from tests.workers.lines import wait_until
 
 CONFIG = '[lake]\nwarehouse = "lake"\nafter = "1d"\nkeep_record = false\n'
 
@@ -224,7 +224,7 @@ def test_retention_reaches_the_lake(server: Server) -> None:
     rule = '[[retention.rules]]\ntag = "wordless"\nbodies = "30d"\n'
     (server.data.parent / "data.toml").write_text(CONFIG + rule)
     server.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: bool(server.send("GET", "/api/v1/retention").json["data"]))
+    wait_for(lambda: bool(server.send("GET", "/api/v1/retention").json["data"]))
     ended = run("lake", "archive", server=RunningServer(server.url, server.key, server.data))
     assert "emptied             1  in the lake" in ended.output, ended.errors
     reply = server.send("GET", f"/v1/chat/completions/{old}/messages")

@@ -15,6 +15,7 @@ from briggs.types.completions import create_id
 from briggs.wires.openai.responses.answer import write_id
 from tests.cli.running import RunningServer, run
 from tests.processes import Server, create_response, run_server
+from tests.waiting import wait_for
 from tests.web.visitor import Visitor
 
 OLD_S = 40 * 86_400
@@ -43,10 +44,7 @@ def log(server: Server, name: str, *tags: str, age_s: float = OLD_S) -> str:
 
 
 def wait_until_empty(server: Server, id: str) -> None:
-    end = time.monotonic() + 20
-    while server.retrieve(id)["briggs"]["bodies_deleted_at"] is None:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: server.retrieve(id)["briggs"]["bodies_deleted_at"])
 
 
 def test_a_change_of_the_file_and_a_completion_without_messages(server: Server) -> None:

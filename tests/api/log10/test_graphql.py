@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.processes import Server
+from tests.waiting import PATIENCE_S
 
 FEEDBACK = """
 query OrganizationFeedback($id: String!, $filter: String, $taskId: String, $page: Int, $limit: Int) {
@@ -201,7 +202,7 @@ def test_a_test_run(log10: Server, acme: str) -> None:
 
 def test_reports_of_strangers(log10: Server) -> None:
     """A secret is checked before the report is read."""
-    with socket.create_connection(("127.0.0.1", log10.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", log10.port), timeout=PATIENCE_S) as connection:
         connection.sendall(
             b"PUT /uploads/test_runs/none/wrong HTTP/1.1\r\nhost: localhost\r\n"
             b"content-length: 30000000\r\n\r\n{"

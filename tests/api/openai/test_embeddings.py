@@ -15,6 +15,7 @@ import pytest
 
 from tests.api.behaviours import embeds, error, hangs
 from tests.processes import Reply, Server, Upstream, run_server
+from tests.waiting import wait_for
 from tests.web.visitor import Visitor
 
 PATH = "/v1/embeddings"
@@ -259,9 +260,7 @@ def test_a_caller_who_leaves(briggs: Server, client: openai.OpenAI) -> None:
         client.with_options(timeout=0.3).embeddings.create(
             model="waits/m", input="a", extra_headers={"x-briggs-tags": "left"}
         )
-    deadline = time.monotonic() + 5
-    while not (found := list_tagged(briggs, "left")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    found = wait_for(lambda: list_tagged(briggs, "left"))
     assert [each["briggs"]["failure_kind"] for each in found] == ["hang_up"]
 
 

@@ -29,9 +29,9 @@ from tests.api.openai.upstreams import (
     write_events,
     write_whole,
 )
-from tests.api.test_calls import wait_for
 from tests.processes import Reply, Server, Upstream, create_chunk, run_server
 from tests.processes import create_response as create_chat
+from tests.waiting import wait_for
 
 OUTPUT = (THOUGHT, SEARCH, MESSAGE, CALL)
 PASSING = ("passes", "remembers", "pieces-1", "pieces-7", "pieces-100", "fails", "cut", "slow")

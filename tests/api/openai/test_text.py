@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.behaviours import error, ok
 from tests.processes import Reply, Server, Upstream, create_response, read_frames, run_server
+from tests.waiting import wait_for
 
 PATH = "/v1/completions"
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
@@ -325,11 +326,8 @@ def test_a_caller_who_leaves(briggs: Server, client: openai.OpenAI) -> None:
         model="waits/m", prompt="1", stream=True, extra_headers={"x-briggs-tags": "left"}
     ) as stream:
         next(iter(stream))
-    deadline = time.monotonic() + 5
-    found: list[Any] = []
-    while not found and time.monotonic() < deadline:
-        time.sleep(0.05)
-        found = briggs.send("GET", "/v1/chat/completions?status=failed&tag=left").json["data"]
+    path = "/v1/chat/completions?status=failed&tag=left"
+    found = wait_for(lambda: briggs.send("GET", path).json["data"])
     assert [each["briggs"]["failure_kind"] for each in found] == ["hang_up"]
     assert found[0]["choices"][0]["message"]["content"].startswith("1")
 

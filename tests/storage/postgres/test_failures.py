@@ -11,8 +11,9 @@ from sqlalchemy import text
 
 from briggs.storage import Store, StoreUnavailable
 from tests.postgres import Postgres, run_pooler
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.records import finished
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def test_a_server_that_is_killed_and_comes_back(
     assert re.search("PostgreSQL|cannot be reached", store.spool.reason or "")
     own_cluster.start()
     await store.settle(after)
-    await until(lambda: store.spool is not None and store.spool.count == 0, timeout_s=30)
+    await until(lambda: store.spool is not None and store.spool.count == 0)
     for each in (before, meanwhile, after):
         assert await store.completions.retrieve(each.id, organization_id="default") == each
 
@@ -53,16 +54,16 @@ async def test_a_read_only_server(store: Store, address: str, postgres: Postgres
 
     meanwhile = finished()
     await store.settle(meanwhile)
-    await until(lambda: "the database is read-only" in find_reason(), timeout_s=10)
+    await until(lambda: "the database is read-only" in find_reason())
     with pytest.raises(StoreUnavailable, match="the database is read-only"):
         await store.completions.relabel("x", organization_id="default", tags=[])
     postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
     postgres.execute(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
     )
-    await until(lambda: find_reason() == "", timeout_s=10)
+    await until(lambda: find_reason() == "")
     await store.settle(finished())
-    await until(lambda: store.spool is not None and store.spool.count == 0, timeout_s=10)
+    await until(lambda: store.spool is not None and store.spool.count == 0)
     found = await store.completions.retrieve(meanwhile.id, organization_id="default")
     assert found == meanwhile
 

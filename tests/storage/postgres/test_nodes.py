@@ -18,9 +18,9 @@ from briggs.storage.postgres import membership
 from briggs.types.completions import Completion
 from briggs.types.keeping import Keeping
 from tests.postgres import Postgres, run_pooler
-from tests.storage.conftest import until
 from tests.storage.records import finished
 from tests.storage.test_owners import start_call_and_die
+from tests.waiting import PATIENCE_S, until
 
 TIMEOUT_S = 2.0
 
@@ -64,7 +64,7 @@ async def read(store: Store, completion: Completion) -> tuple[str, str | None]:
 
 async def eventually(look: Callable[[], Awaitable[object]], expected: object) -> None:
     """Wait for the effect of another node."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while await look() != expected:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -134,7 +134,7 @@ async def test_a_node_that_was_cut_off(
     ended, deleted = await start(first), await start(first)
     with monkeypatch.context() as cut:
         cut.setattr(first._database._member, "_beat", fail)  # type: ignore[attr-defined]
-        await until(lambda: nodes_of(second).is_keeper, timeout_s=20)
+        await until(lambda: nodes_of(second).is_keeper)
         assert not nodes_of(first).is_keeper
         await until_failed(second, ended)
         await until_failed(second, deleted)
@@ -170,8 +170,8 @@ async def test_one_keeps_order(two: tuple[Store, Store]) -> None:
     first, second = two
     assert (nodes_of(first).is_keeper, nodes_of(second).is_keeper) == (True, False)
     await first.close()
-    await until(lambda: nodes_of(second).is_keeper, timeout_s=20)
-    await until(lambda: count_nodes(second) == (1, 0), timeout_s=20)
+    await until(lambda: nodes_of(second).is_keeper)
+    await until(lambda: count_nodes(second) == (1, 0))
     await second.settle(finished())
     await eventually(lambda: count_calls(second), (1, 0))
 
@@ -199,7 +199,7 @@ async def test_an_old_keeper_writes_nothing(
     tasks = [keeping.begin(each, is_cancelled=False) for each in (work(), ask())]
     member: Any = first._database._member  # type: ignore[attr-defined]
     monkeypatch.setattr(member, "_beat", fail)
-    await until(lambda: nodes_of(second).is_keeper, timeout_s=20)
+    await until(lambda: nodes_of(second).is_keeper)
     term = member._term
     member._keeper_until = membership._now() + 60
     assert nodes_of(first).is_keeper

@@ -31,10 +31,11 @@ from briggs.storage.verify import verify
 from briggs.types.completions import Completion, create_first_id, current_time_us
 from briggs.types.limits import DAY_US
 from briggs.types.retention import Term
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.histories import create_history
 from tests.storage.records import finished
 from tests.storage.test_feedback_fill import create_task
+from tests.waiting import until
 
 TERM = Term(what="metadata", span="4d")
 NOW = current_time_us()
@@ -131,8 +132,7 @@ async def test_a_partition_that_is_due(
     assert read_rows(store, select(func.count()).select_from(pieces)) != [(0,)]
     store.retention.use([TERM])
     await until(
-        lambda: set(places(store)) == {young.id, running.id} and not read_rows(store, _FORGOTTEN),
-        timeout_s=30,
+        lambda: set(places(store)) == {young.id, running.id} and not read_rows(store, _FORGOTTEN)
     )
     assert len([name for name in list_names(store) if name.startswith("taken")]) == 0
     for table in (completion_tags, completion_metadata, sessions, feedback_queue):
@@ -174,6 +174,6 @@ async def test_a_process_dies_meanwhile(
     with open_reader(tmp_path / "data", address=address) as reader:
         assert not [*verify(reader, show=lambda what, done: None)]
     store.retention.use([])
-    await until(lambda: not read_rows(store, _FORGOTTEN), timeout_s=30)
+    await until(lambda: not read_rows(store, _FORGOTTEN))
     for table in (completion_tags, sessions):
         assert read_rows(store, select(table)) == []

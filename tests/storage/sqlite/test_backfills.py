@@ -12,8 +12,9 @@ from sqlalchemy import select
 
 from briggs.storage import Query, backfills, tables
 from briggs.storage.backfills import STEP_ROWS
-from tests.storage.conftest import OpenStore, read_rows, until
+from tests.storage.conftest import OpenStore, read_rows
 from tests.storage.test_backfills import create_answer
+from tests.waiting import until
 
 VERSIONS = Path(__file__).parents[1] / "versions"
 
@@ -43,7 +44,7 @@ async def test_old_completions_get_their_certainty(
             )
     connection.close()
     store = await open_store()
-    await until(lambda: not read_rows(store, select(tables.backfills)), timeout_s=20)
+    await until(lambda: not read_rows(store, select(tables.backfills)))
     page = await store.completions.list(Query(organization_id="default", limit=100))
     found = {each.id: each for each in page.completions if each.id.startswith("old-")}
     assert len(found) == count

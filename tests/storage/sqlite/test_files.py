@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from briggs.storage import Query, StoreLocked
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore
 from tests.storage.records import finished
 from tests.storage.sqlite.conftest import path_of
+from tests.waiting import until
 
 
 async def test_delete(open_store: OpenStore, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import sqlite3
 
 from briggs.storage import Store
 from briggs.types.keys import create_secret
-from tests.storage.conftest import until
 from tests.storage.sqlite.conftest import path_of
 from tests.storage.test_keys import create_key
+from tests.waiting import until
 
 
 async def test_version(store: Store) -> None:

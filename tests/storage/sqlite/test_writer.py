@@ -27,10 +27,11 @@ from briggs.storage.sqlite.checkpoints import Checkpointer
 from briggs.storage.sqlite.connections import BUSY_TIMEOUT_S, driver
 from briggs.storage.sqlite.failures import store_failure
 from briggs.storage.sqlite.statements import forget_records, insert_records
-from tests.storage.conftest import OpenStore, until
+from tests.storage.conftest import OpenStore
 from tests.storage.records import finished
 from tests.storage.sqlite.conftest import path_of
 from tests.storage.test_writer import call
+from tests.waiting import until
 
 KEPT_UP = 1.0
 """For how many seconds to check that nothing continues."""
@@ -235,7 +236,7 @@ async def test_idle_work_after_a_reader(
         while store.statistics().wal_bytes < 6_500_000:
             await store.settle(finished(request=os.urandom(100_000)))
         other.execute("COMMIT")
-    await until(lambda: store.statistics().uncompressed == 0, timeout_s=30)
+    await until(lambda: store.statistics().uncompressed == 0)
 
 
 async def test_writer_who_does_not_end(

@@ -13,6 +13,7 @@ import pytest
 from briggs.transport import BrokenOff, TimedOut, Transport, Unreachable
 from briggs.transport.upstream.pool import Pool
 from tests.transport.servers import Peer, begin_chunked, chunk, serve, whole
+from tests.waiting import PATIENCE_S
 
 
 async def _echo(peer: Peer) -> None:
@@ -36,7 +37,7 @@ async def test_two_hundred_calls_at_once_get_their_own_answers(transport: Transp
 
     async def call(number: int) -> None:
         body = b"%d;" % number * (1 + number * 37 % 3000)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             reply = await transport.send("POST", server.url, headers={}, body=body)
         assert reply.body == body
 
@@ -54,7 +55,7 @@ async def test_a_burst_does_not_flood_a_short_queue(transport: Transport) -> Non
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}/"
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             replies = await asyncio.gather(
                 *(transport.send("POST", url, headers={}, body=b"%d" % n) for n in range(150))
             )
@@ -151,7 +152,7 @@ async def test_closing_does_not_wait_for_a_connection_that_is_being_made() -> No
         url = server.url.replace("http", "https")
         tasks = [asyncio.create_task(transport.send("GET", url, headers={})) for _ in range(70)]
         await asyncio.sleep(0.05)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             await transport.close()
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(outcome) for outcome in outcomes} == {Unreachable}
@@ -265,7 +266,7 @@ async def test_what_comes_unasked_is_no_answer(transport: Transport) -> None:
     async with serve(behave) as server:
         assert (await transport.send("GET", server.url, headers={})).body == b"one"
         answered.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await closed.wait()
         assert (await transport.send("GET", server.url, headers={})).body == b"one"
         assert server.connections == 2
@@ -311,7 +312,7 @@ async def test_a_call_that_is_cancelled_closes_its_connection(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE_S):
             await closed.wait()
         reply = await transport.send("POST", server.url, headers={}, body=b"next")
         assert reply.body == b"next"

@@ -38,7 +38,7 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 120_000
 """How long a page may take to show something on a busy machine."""
 WIDTHS = (390, 1280, 1600)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")

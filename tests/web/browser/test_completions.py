@@ -221,7 +221,7 @@ def test_new_calls_wait_under_a_bar(open_page: OpenPage, listing: Server) -> Non
     first = page.locator(".row-item").first.get_by_role("link")
     before = first.inner_text()
     listing.chat({"model": "ok/m", "messages": [{"role": "user", "content": "brand new"}]})
-    expect(page.locator("#new-bar")).to_have_text("1 new", timeout=15_000)
+    expect(page.locator("#new-bar")).to_have_text("1 new")
     expect(first).to_have_text(before)
     page.keyboard.press("n")
     expect(first).to_have_text("brand new")

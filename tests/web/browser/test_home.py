@@ -65,7 +65,7 @@ def test_new_calls_are_counted_without_a_reload(open_page: OpenPage, server: Ser
     page.evaluate("window.kept = true")
     page.locator("#calls-table summary").click()
     call(server, key)
-    expect(page.locator("#tiles")).to_contain_text("2 recorded, none lost", timeout=20_000)
+    expect(page.locator("#tiles")).to_contain_text("2 recorded, none lost")
     assert page.evaluate("window.kept")
     expect(page.locator("#calls-table table")).to_be_visible()
 

@@ -17,6 +17,7 @@ from briggs.wires.anthropic.thinking import encode_effort
 from briggs.wires.anthropic.wire import API_VERSION, AnthropicWire
 from briggs.wires.base import Prepared
 from tests.processes import Seen, Server, Upstream, read_frames, run_server
+from tests.waiting import PATIENCE_S
 from tests.wires.folders import Case, list_cases
 
 SENT = [case for case in list_cases() if case.provider == "anthropic" and case.sent]
@@ -154,7 +155,7 @@ def give_up(handler: Any, seen: Seen) -> None:
     handler.write_piece(write_event(begin_message()))
     for piece in write_block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Hi"}):
         handler.write_piece(piece)
-    handler.server.upstream.hung_up.wait(5)
+    handler.server.upstream.hung_up.wait(PATIENCE_S)
     error = {"type": "overloaded_error", "message": "Overloaded"}
     handler.write_piece(write_event({"type": "error", "error": error}))
     handler.write_piece(b"")
