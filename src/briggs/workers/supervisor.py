@@ -44,11 +44,14 @@ async def supervise(settings: Settings, *, host: str, port: int, workers: int) -
     lock = lock_folder(settings.data)
     try:
         port = _find_port(host, port)
-        address = server.name_address(host, port)
-        link = await _prepare(settings, address=address)
-        supervisor = Supervisor(settings, host=host, port=port, workers=workers, lock=lock)
-        with server.announced(settings.data / "server.url", address):
-            await supervisor.run(address, link=link)
+        # A bound socket gets no callers. It keeps the port ours until the workers listen, and
+        # while none of them does.
+        with server.listen(host, port, is_shared=True):
+            address = server.name_address(host, port)
+            link = await _prepare(settings, address=address)
+            supervisor = Supervisor(settings, host=host, port=port, workers=workers, lock=lock)
+            with server.announced(settings.data / "server.url", address):
+                await supervisor.run(address, link=link)
     finally:
         os.close(lock)
 
