@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
+from tests.ports import find_free_port
+
 USER: Final = "briggs"
 START_TIMEOUT_S = 60
 _PREFIX = "briggs-postgres-"
@@ -46,7 +48,7 @@ class Postgres:
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str]) -> None:
         self.folder = folder
-        self.port = _find_free_port()
+        self.port = find_free_port()
         self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
@@ -209,7 +211,7 @@ class Postgres:
 @contextlib.contextmanager
 def run_pooler(cluster: Postgres, *, mode: str = "transaction") -> Iterator[int]:
     """A pgbouncer in front of a cluster, for all of its databases. Gives its port."""
-    port = _find_free_port()
+    port = find_free_port()
     with _open_folder(_PARENT) as folder:
         users = folder / "users.txt"
         users.write_text(f'"{USER}" ""\n')
@@ -300,13 +302,6 @@ def _remove_left() -> None:
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
         if not Path(f"/proc/{pid}").exists():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _find_free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:

@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import pytest
 import trustme
 
+from tests.ports import find_free_port
 from tests.processes import Server, Upstream, create_chunk, create_response, run_server
 from tests.test_docs import read_blocks
 from tests.waiting import PATIENCE_S
@@ -160,9 +161,7 @@ def test_a_proxy_passes_everything_on(proxy: str, tmp_path: Path) -> None:
     authority.issue_cert(NAME).private_key_and_cert_chain_pem.write_to_path(str(certificate))
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     waiting = Waiting()
     upstream = Upstream({"waits": waiting})
     config = f'hosts = ["{NAME}"]\n[limits]\n{upstream.config()}'

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tomllib
@@ -21,6 +20,7 @@ import spacy
 from tests.cli.running import environment
 from tests.cli.upstream import open_upstream
 from tests.clients.test_clients import ENVIRONMENTS
+from tests.ports import find_free_port
 from tests.processes import create_chunk, create_response
 
 ROOT = Path(__file__).parents[1]
@@ -124,9 +124,7 @@ class Reader:
         self._programs = folder / "programs"
         self._variables = folder / "variables.json"
         self._said: dict[str, list[str]] = {}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = find_free_port()
         template = folder / "base.jinja"
         host = upstream.removeprefix("http://").removesuffix("/v1")
         self._addresses = {
