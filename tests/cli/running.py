@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 from click.testing import CliRunner
 
@@ -73,9 +74,11 @@ def run(
     known = {"BRIGGS_DATA": str(server.data)} if server else {}
     known["BRIGGS_TRACEBACK"] = "1"
     unwanted = dict.fromkeys(name for name in os.environ if name.startswith(_UNWANTED))
-    done = CliRunner().invoke(
-        main, arguments, input=input.encode(), env={**unwanted, **known, **variables}
-    )
+    # A command may set variables for its own process.
+    with mock.patch.dict(os.environ):
+        done = CliRunner().invoke(
+            main, arguments, input=input.encode(), env={**unwanted, **known, **variables}
+        )
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Finished(done.exit_code, done.stdout_bytes.decode(), done.stderr_bytes.decode())

@@ -6,6 +6,7 @@ import json
 
 from briggs.cli.terminal.tokens import BANDS
 from tests.cli.running import RunningServer, open_terminal, run, show
+from tests.cli.upstream import go_on
 
 
 def test_an_answer_in_a_pipe_is_its_text(server: RunningServer) -> None:
@@ -122,12 +123,14 @@ def test_conversation_remembers(server: RunningServer) -> None:
 
 def test_ctrl_c_stops_an_answer_and_not_the_conversation(server: RunningServer) -> None:
     """Ctrl-C within an answer returns to the prompt. Ctrl-D ends the conversation."""
-    with open_terminal("chat", "--model=mine/slow", server=server) as terminal:
+    go_on.clear()
+    with open_terminal("chat", "--model=mine/held", server=server) as terminal:
         terminal.wait_for("›")
         terminal.type("first\r")
         terminal.wait_for("You")
         terminal.type("\x03")
         terminal.wait_for("(stopped)")
+        go_on.set()
         terminal.wait_for("›")
         terminal.type("\x04")
         assert terminal.wait() == 0

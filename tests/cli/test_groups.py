@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -275,7 +274,7 @@ def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
         with open_terminal("completions", "list", "--url", url, "--api-key", "k") as terminal:
             caller, _ = silent.accept()
             with caller:
-                time.sleep(0.2)
+                assert caller.recv(65536)
                 os.kill(terminal.process.pid, signal.SIGINT)
                 assert terminal.wait() == 1
     assert "Aborted!" in terminal.shown

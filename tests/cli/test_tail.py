@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.cli.running import RunningServer, create_completions, environment, open_terminal, run
+from tests.cli.upstream import go_on
 from tests.waiting import PATIENCE_S
 
 
@@ -39,9 +41,14 @@ def test_tail_shows_what_starts_and_what_becomes_of_it(server: RunningServer) ->
     ) as process:
         assert process.stdout is not None
         assert "before" in process.stdout.readline()
-        create_completions(server, "x", model="mine/slow", session_id="slow-tail")
+        go_on.clear()
+        with ThreadPoolExecutor() as pool:
+            session = {"model": "mine/held", "session_id": "slow-tail"}
+            pool.submit(create_completions, server, "x", **session)
+            began = process.stdout.readline()
+            go_on.set()
         output, _ = process.communicate(timeout=PATIENCE_S)
-    items = [json.loads(line) for line in output.splitlines()]
+    items = [json.loads(line) for line in [began, *output.splitlines()]]
     assert [item["briggs"]["status"] for item in items] == ["started", "finished"]
     assert len({item["id"] for item in items}) == 1
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
+
+from tests.waiting import PATIENCE_S
 
 LOGPROBS = (-0.001, -0.05, -0.5, -1.2, -3.0)
 """One probability for each band of the legend, in a cycle."""
@@ -37,11 +38,15 @@ def open_upstream() -> Iterator[str]:
         server.shutdown()
 
 
+go_on = Event()
+"""Lets the model `held` continue behind its first words."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        names = ["echo", "slow", *SAID]
+        names = ["echo", "held", *SAID]
         models = [
             {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "tests"}
             for name in names
@@ -59,8 +64,6 @@ class _Handler(BaseHTTPRequestHandler):
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self._stream(request)
         else:
-            if model == "slow":
-                time.sleep(1)
             self._answer(200, _response(request))
 
     def _answer(self, status: int, value: Any) -> None:
@@ -78,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         for number, chunk in enumerate(_chunks(request)):
-            if request["model"] == "slow" and number == 2:
-                time.sleep(1)
+            if request["model"] == "held" and number == 2:
+                assert go_on.wait(PATIENCE_S)
             self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
             self.wfile.flush()
             if request["model"] == "cut" and number == 2:
