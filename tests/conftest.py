@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from tests.api.behaviours import BEHAVIOURS
 from tests.postgres import Postgres
+from tests.process_state import list_changes, read_state
 from tests.processes import Server, Upstream, list_cases, load_case, replay, run_server
 
 # A busy machine is no failure, so there is no deadline.
@@ -19,6 +20,18 @@ settings.load_profile("default")
 
 # The key that every provider of the tests sends; it must be found nowhere on disk.
 CANARY = "canary-7f3a9c51e2"
+
+
+@pytest.fixture(autouse=True)
+def process_state() -> Iterator[None]:
+    """Fails a test that leaves the process changed for others: its limits, handlers, directory...
+
+    It is set up after the fixtures of sessions and modules, and so does not blame a test for them.
+    """
+    before = read_state()
+    yield
+    changes = list_changes(before, read_state())
+    assert not changes, "\n".join(changes)
 
 
 @pytest.fixture(scope="session")
@@ -37,13 +50,16 @@ def server(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iter
     config = f"""
 default_provider = "ok"
 [limits]
-upstream_timeout_s = 2
+upstream_timeout_s = 60
 body_bytes_max = 3000000
 body_timeout_s = 3
 [models.fast]
 targets = ["ok/m-1"]
 [models.second]
 targets = ["broken/m-1", "ok/m-2"]
+[models.impatient]
+targets = ["hangs/m"]
+upstream_timeout_s = 0.5
 [providers.keyless]
 kind = "groq"
 [providers.mistral-wire]
