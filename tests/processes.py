@@ -91,10 +91,20 @@ class Server:
         """What the record says of the call that got this answer."""
         return self.retrieve(reply.headers["x-briggs-completion-id"], *include)
 
+    def read_cpu_s(self) -> float:
+        """The seconds of CPU that the process has used."""
+        return read_cpu_s(self.process.pid)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
         return self.process.wait(timeout=PATIENCE_S)
+
+
+def read_cpu_s(process_id: int) -> float:
+    """The seconds of CPU that a process has used, however busy the machine is."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

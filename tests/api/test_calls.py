@@ -155,7 +155,7 @@ def test_hang_up_before_the_answer(server: Server) -> None:
             f"authorization: Bearer {server.key}\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         connection.sendall(head.encode() + body)
-        time.sleep(0.3)
+        wait_for(lambda: [row for row in read_rows(server.data) if row["user"] == "gone"])
 
     def is_recorded() -> bool:
         rows = [row for row in read_rows(server.data) if row["id"] not in before]

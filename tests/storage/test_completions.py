@@ -13,6 +13,7 @@ from briggs.storage import Query, Store
 from briggs.types.completions import Completion, create_id
 from briggs.types.errors import InvalidRequest
 from tests.storage.records import create_request, create_response, finished
+from tests.waiting import until
 
 ORGANIZATION = "default"
 
@@ -265,6 +266,6 @@ async def test_started_ones_are_listed(store: Store) -> None:
     """A running call is listed."""
     completion = Completion(organization_id="default", tags=["running"])
     await store.start(completion)
-    await asyncio.sleep(0.2)
+    await until(lambda: store.statistics().rows == 1)
     assert await list_ids(store, status="started") == [completion.id]
     assert await list_ids(store, tags=["running"]) == [completion.id]

@@ -48,7 +48,7 @@ async def test_started(store: Store) -> None:
     completion = finished(status="started")
     await store.start(completion)
     completion.status = "finished"
-    await asyncio.sleep(0.2)
+    await until(lambda: store.statistics().rows == 1)
     found = await store.completions.retrieve(completion.id, organization_id="default")
     assert found is not None
     assert found.status == "started"
@@ -194,7 +194,7 @@ async def test_update_metadata_while_it_runs(store: Store) -> None:
     """Metadata that changed between start and end keeps the change."""
     completion = Completion(organization_id="default", metadata={"a": "1"})
     await store.start(completion)
-    await asyncio.sleep(0.2)
+    await until(lambda: store.statistics().rows == 1)
     assert await store.completions.relabel(
         completion.id, metadata={"a": "2"}, organization_id="default"
     )
@@ -209,7 +209,7 @@ async def test_delete_while_it_runs(store: Store) -> None:
     """The end of a call that was deleted while it ran does not bring it back."""
     completion = Completion(organization_id="default")
     await store.start(completion)
-    await asyncio.sleep(0.2)
+    await until(lambda: store.statistics().rows == 1)
     assert await store.completions.delete(completion.id, organization_id="default")
     completion.status = "finished"
     await store.settle(completion)

@@ -26,13 +26,13 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture
 async def transport() -> AsyncIterator[Transport]:
-    """A transport with short timeouts, which ignores the environment of the test run.
+    """A transport that ignores the environment of the test run.
 
     No task outlives its test; a socket that did would warn here, and so fail the test.
     """
     # What earlier tests left is not looked at: it would warn here.
     gc.freeze()
-    transport = Transport(connect_timeout_s=2, read_timeout_s=2, proxies=False)
+    transport = Transport(connect_timeout_s=PATIENCE_S, read_timeout_s=PATIENCE_S, proxies=False)
     yield transport
     await transport.close()
     # The server may just have accepted a connection that no call needs any more.

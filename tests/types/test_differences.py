@@ -50,7 +50,7 @@ def test_equal_texts_do_not_differ() -> None:
 def test_large_texts_that_have_nothing_in_common_take_no_time() -> None:
     """A text of 20,000 words against another is one difference, within seconds."""
     a, b = " ".join(f"a{n}" for n in range(20_000)), " ".join(f"b{n}" for n in range(20_000))
-    began = time.monotonic()
+    began = time.process_time()
     left, right = compare_words(a, b)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert ("".join(each.text for each in left), "".join(each.text for each in right)) == (a, b)

@@ -6,7 +6,6 @@ import asyncio
 import json
 import math
 import re
-import time
 from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
@@ -386,9 +385,9 @@ def test_a_long_text_opens_in_parts(server: Server, visitor: Visitor) -> None:
 def test_huge_answers_stay_usable(visitor: Visitor) -> None:
     """100,000 tokens with alternatives, and a request of 20 MB: bounded in time and size."""
     for state in ("", "?token=99999", "?format=text&part=3", "?tab=raw&raw=9"):
-        began = time.monotonic()
+        began_s = visitor.server.read_cpu_s()
         page = read(visitor, f"/completions/{HUGE}{state}")
-        assert time.monotonic() - began < 20, state
+        assert visitor.server.read_cpu_s() - began_s < 20, state
         assert len(page) < 500_000, (state, len(page))
     cards = read(visitor, f"/completions/{HUGE}/tokens?choice=0&from=99990")
     assert "token 100,000 of 100,000" in read_words(cards)

@@ -122,9 +122,9 @@ def test_blocks_begin_on_the_side_of_their_language() -> None:
 def test_pathological_markdown_takes_no_time(unit: str) -> None:
     """A page's worth of one construct is rendered within seconds."""
     text = (unit * 16_000)[:16_000]
-    began = time.monotonic()
+    began = time.process_time()
     render_markdown(align(text, split(text)))
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_a_long_instruction_stays_as_it_is() -> None:

@@ -82,11 +82,12 @@ def vendor() -> Iterator[Upstream]:
 def briggs(vendor: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config = f"""
 default_provider = "ok"
-[limits]
-upstream_timeout_s = 2
 [retries]
 attempts_max = 2
 backoff_s = 0.01
+[models.impatient]
+targets = ["hangs/m"]
+upstream_timeout_s = 0.5
 [models.embedder]
 targets = ["broken/m", "claude/m", "ok/m"]
 [prices."ok/m"]
@@ -241,7 +242,7 @@ def test_the_next_target_answers(briggs: Server) -> None:
         ({"model": "claude/m", "input": "a"}, 400, None, "model"),
         ({"model": "nobody/m", "input": "a"}, 404, "provider_not_found", "model"),
         ({"model": "limited/m", "input": "a"}, 429, "c", "p"),
-        ({"model": "hangs/m", "input": "a"}, 504, "upstream_timeout", None),
+        ({"model": "impatient", "input": "a"}, 504, "upstream_timeout", None),
     ],
 )  # fmt: skip
 def test_errors(

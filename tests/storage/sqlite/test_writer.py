@@ -24,7 +24,7 @@ from briggs.storage import (
 )
 from briggs.storage.sqlite import connections, statements
 from briggs.storage.sqlite.checkpoints import Checkpointer
-from briggs.storage.sqlite.connections import BUSY_TIMEOUT_S, driver
+from briggs.storage.sqlite.connections import driver
 from briggs.storage.sqlite.failures import store_failure
 from briggs.storage.sqlite.statements import forget_records, insert_records
 from tests.storage.conftest import OpenStore
@@ -102,11 +102,11 @@ async def test_a_slow_disk(
 ) -> None:
     """After a commit that took long, the writer's thread writes for a while."""
     monkeypatch.setattr(writer, "SLOW_S", 0)
-    monkeypatch.setattr(writer, "REST_S", 0.3)
+    monkeypatch.setattr(writer, "REST_S", 600)
     await call(store)
-    monkeypatch.setattr(writer, "SLOW_S", 10)
+    monkeypatch.setattr(writer, "SLOW_S", 600)
     await call(store)
-    await asyncio.sleep(0.3)
+    store._writer._slow_until = time.monotonic()
     await call(store)
     assert inserts == ["MainThread", "briggs-writer", "MainThread"]
 
@@ -116,13 +116,10 @@ async def test_another_process_writes(store: Store) -> None:
     with connect(store) as other:
         other.execute("BEGIN IMMEDIATE")
         callers = asyncio.gather(*(call(store, 2) for _ in range(10)))
-        longest_s = 0.0
+        # A loop that waited for the other would wait until the calls had failed.
         for _ in range(50):
-            began = time.monotonic()
             await asyncio.sleep(0.01)
-            longest_s = max(longest_s, time.monotonic() - began)
         assert not callers.done()
-        assert longest_s < BUSY_TIMEOUT_S / 5
         other.execute("ROLLBACK")
         await callers
     assert await count(store) == 20

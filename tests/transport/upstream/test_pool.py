@@ -13,7 +13,7 @@ import pytest
 from briggs.transport import BrokenOff, TimedOut, Transport, Unreachable
 from briggs.transport.upstream.pool import Pool
 from tests.transport.servers import Peer, begin_chunked, chunk, serve, whole
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 
 async def _echo(peer: Peer) -> None:
@@ -344,19 +344,19 @@ async def test_a_server_that_says_nothing_is_timed_out() -> None:
         await peer.read_request()
         for byte in whole(b"slow"):
             await peer.send(bytes([byte]))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
         await peer.read_request()
         await peer.send(whole(b"never")[:-1])
         await peer.wait_until_closed()
 
-    transport = Transport(read_timeout_s=0.2, proxies=False)
+    transport = Transport(read_timeout_s=1, proxies=False)
     loop = asyncio.get_running_loop()
     async with serve(behave) as server:
         assert (await transport.send("GET", server.url, headers={})).body == b"slow"
         began = loop.time()
-        with pytest.raises(TimedOut, match=r"0\.2 s"):
+        with pytest.raises(TimedOut, match=r"\b1 s"):
             await transport.send("GET", server.url, headers={})
-        assert 0.19 < loop.time() - began < 0.6
+        assert loop.time() - began > 0.99
     await transport.close()
 
 
@@ -366,9 +366,8 @@ async def test_an_idle_connection_is_closed_after_a_while() -> None:
     transport = _with_pool(pool)
     async with serve(_echo) as server:
         await transport.send("GET", server.url, headers={})
-        assert server.open_connections == 1
-        await asyncio.sleep(0.15)
-        assert server.open_connections == 0
+        assert server.connections == 1
+        await until(lambda: server.open_connections == 0)
     await transport.close()
 
 
@@ -379,8 +378,7 @@ async def test_only_so_many_connections_are_kept() -> None:
     async with serve(_echo) as server:
         calls = (transport.send("GET", server.url, headers={}) for _ in range(10))
         await asyncio.gather(*calls)
-        await asyncio.sleep(0.05)
-        assert server.open_connections == 2
+        await until(lambda: server.open_connections == 2)
     await transport.close()
 
 

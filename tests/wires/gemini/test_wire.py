@@ -143,10 +143,10 @@ def test_a_long_conversation() -> None:
     """Turns of one role are joined in a time that grows as the conversation does."""
     messages = [{"role": "user", "content": "hi"}] * 60_000
     body = json.dumps({"model": "m", "messages": messages}).encode()
-    began = time.monotonic()
+    began = time.process_time()
     sent = json.loads(WIRE.encode(open_envelope(body), model="m").body)
     # In a time that grew with the square it would be two minutes.
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
     [turn] = sent["contents"]
     assert len(turn["parts"]) == 60_000
 
