@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import secrets
 import select
 import subprocess
 import sys
@@ -59,6 +60,18 @@ def open_server(folder: Path, *, config: str = "") -> Iterator[RunningServer]:
         mine = f'[providers.mine]\nbase_url = "{upstream}"\n'
         with run_server(folder / "data", config=f"{mine}{config}") as server:
             yield RunningServer(server.url, server.key, server.data)
+
+
+def join(server: RunningServer, folder: Path) -> RunningServer:
+    """The server, to an organization of its own, of which nothing is on record. Its key is in
+    `folder`.
+    """
+    made = run("organizations", "create", f"own-{secrets.token_hex(8)}", server=server)
+    assert made.status == 0, made.errors
+    folder.mkdir()
+    (folder / "admin.key").write_text(made.output)
+    (folder / "server.url").write_text(server.url)
+    return RunningServer(server.url, made.output.strip(), folder)
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -15,17 +15,22 @@ from hypothesis import strategies as st
 
 from briggs.cli.importing import documents
 from briggs.cli.importing.documents import read_rows
-from tests.cli.running import RunningServer, create_completions, open_server, run, show
+from tests.cli.running import RunningServer, create_completions, join, open_server, run, show
 from tests.cli.test_feedback import create_task, give
 
 FILES = Path(__file__).parent / "imported"
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A second server, with a record of its own."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with open_server(tmp_path_factory.mktemp("other")) as running:
         yield running
+
+
+@pytest.fixture
+def other(shared: RunningServer, tmp_path: Path) -> RunningServer:
+    """A second server, on which no other test has imported anything for this organization."""
+    return join(shared, tmp_path / "other")
 
 
 def take(server: RunningServer, name: str, *options: str) -> str:
@@ -54,6 +59,7 @@ def test_an_export_comes_back_without_loss(
     server: RunningServer, other: RunningServer, tmp_path: Path
 ) -> None:
     """Bytes, times, tags, feedback, its edits and preferences; a second import changes nothing."""
+    server = join(server, tmp_path / "own")
     first, second = create_completions(server, "same", "same", tags=["moved"], user="ann")
     run("chat", "x", "--model=mine/refuses", "--tag=moved", server=server)
     run("chat", "x", "--model=mine/mends", "--tag=moved", "--no-stream", server=server)

@@ -9,16 +9,22 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.cli.running import RunningServer, open_server, plain, run, show
+from tests.cli.running import RunningServer, join, open_server, plain, run, show
 
 ROWS = [{"input": f"number {n}", "target": f"number {n}"} for n in range(12)]
 ROWS += [{"input": "odd", "target": "even"}]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with open_server(tmp_path_factory.mktemp("commands")) as running:
         yield running
+
+
+@pytest.fixture
+def server(shared: RunningServer, tmp_path: Path) -> RunningServer:
+    """A server that has answered nothing to this organization, and so asks everything."""
+    return join(shared, tmp_path / "own")
 
 
 @pytest.fixture

@@ -197,23 +197,26 @@ def test_whoever_tries_keys_has_to_wait(tmp_path: Path) -> None:
         assert behind_a_proxy.send("POST", "/sign-in", body, headers=headers).status == 303
 
 
-def test_a_form_that_does_not_arrive(server: Server) -> None:
+def test_a_form_that_does_not_arrive(tmp_path: Path) -> None:
     """A form that stops in the middle gets a page that says so, and nothing is logged."""
-    visitor = Visitor(server, key=None)
-    visitor.visit("/sign-in")
-    cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
-    head = (
-        f"POST /sign-in HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\naccept: text/html\r\n"
-        f"cookie: {cookies}\r\ncontent-type: application/x-www-form-urlencoded\r\n"
-        "content-length: 100\r\n\r\ncsrf="
-    )
-    before = (server.data.parent / "data.log").read_text()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
-        connection.sendall(head.encode())
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert b"Send it again" in answer
-    assert (server.data.parent / "data.log").read_text() == before
+    log = tmp_path / "data.log"
+    with run_server(tmp_path / "data", config="[limits]\nbody_timeout_s = 0.3\n") as server:
+        wait_for_text(log, "once): http")
+        visitor = Visitor(server, key=None)
+        visitor.visit("/sign-in")
+        cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+        head = (
+            f"POST /sign-in HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\naccept: text/html\r\n"
+            f"cookie: {cookies}\r\ncontent-type: application/x-www-form-urlencoded\r\n"
+            "content-length: 100\r\n\r\ncsrf="
+        )
+        before = log.read_text()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
+            connection.sendall(head.encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"Send it again" in answer
+        assert log.read_text() == before
 
 
 @pytest.mark.parametrize(
