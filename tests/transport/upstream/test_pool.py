@@ -295,7 +295,7 @@ async def test_a_call_that_is_cancelled_closes_its_connection(
     begun: bytes, transport: Transport
 ) -> None:
     """The server sees at once that a call was cancelled, and the next call gets its own answer."""
-    closed = asyncio.Event()
+    is_begun, closed = asyncio.Event(), asyncio.Event()
 
     async def behave(peer: Peer) -> None:
         request = await peer.read_request()
@@ -303,12 +303,13 @@ async def test_a_call_that_is_cancelled_closes_its_connection(
             await peer.send(whole(b"next"))
         else:
             await peer.send(begun)
+            is_begun.set()
             await peer.wait_until_closed()
             closed.set()
 
     async with serve(behave) as server:
         task = asyncio.create_task(transport.send("POST", server.url, headers={}, body=b"one"))
-        await asyncio.sleep(0.05)
+        await until(is_begun.is_set)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -429,15 +430,18 @@ async def test_ipv6(transport: Transport) -> None:
 async def test_closing_ends_the_calls_in_flight() -> None:
     """A closed transport leaves no call waiting and opens no connection."""
 
+    is_begun = asyncio.Event()
+
     async def behave(peer: Peer) -> None:
         await peer.read_request()
         await peer.send(begin_chunked() + chunk(b"x"))
+        is_begun.set()
         await peer.wait_until_closed()
 
     transport = Transport(proxies=False)
     async with serve(behave) as server:
         task = asyncio.create_task(transport.send("GET", server.url, headers={}))
-        await asyncio.sleep(0.05)
+        await until(is_begun.is_set)
         await transport.close()
         with pytest.raises(BrokenOff):
             await task
