@@ -16,7 +16,7 @@ from briggs.transport import Transport, TransportError
 from briggs.types.fold import Fold
 from tests.answers import write_again
 from tests.processes import Server, Upstream, read_frames, run_server
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 ROUNDS = 12
 CALLERS = 8
@@ -41,10 +41,8 @@ async def test_kill_at_random_moments(
     for round in range(rounds):
         config = f'store = "{address or store}"\nrecord_vectors = true\n{upstream.config()}'
         with run_server(data, config=config) as server:
-            await _call_until_killed(
-                server, round=round, after_s=chance.uniform(0.05, 0.5), answers=answers
-            )
-    assert len(answers) > 10 * rounds, "the rounds were long enough to get answers"
+            wanted = chance.randint(11, 60)
+            await _call_until_killed(server, round=round, wanted=wanted, answers=answers)
     record = await Store.open(data, address=address)
     try:
         for id, (path, request, answer) in answers.items():
@@ -92,15 +90,15 @@ def test_every_face_is_called() -> None:
     assert {path.encode() for path, _, _ in list_turns("this")} == FACES.keys()
 
 
-async def _call_until_killed(
-    server: Server, *, round: int, after_s: float, answers: Answers
-) -> None:
+async def _call_until_killed(server: Server, *, round: int, wanted: int, answers: Answers) -> None:
+    """Kill the server while it answers, after it has given `wanted` answers in this round."""
+    wanted += len(answers)
     transport = Transport()
     callers = [
         asyncio.create_task(_call(server, transport, caller, round, answers))
         for caller in range(CALLERS)
     ]
-    await asyncio.sleep(after_s)
+    await until(lambda: len(answers) >= wanted)
     await asyncio.to_thread(server.stop, signal.SIGKILL)
     await asyncio.wait_for(asyncio.gather(*callers), timeout=PATIENCE_S)
     await transport.close()
