@@ -31,7 +31,9 @@ def answer(handler: _Handler, seen: Seen) -> None:
 
 
 def refuse(handler: _Handler, seen: Seen) -> None:
-    handler.send_whole(400, b'{"error": {"message": "too hot", "type": "invalid_request_error"}}')
+    # Half a surrogate pair is legal JSON. No span can hold it.
+    error = b'{"error": {"message": "too hot \\ud800", "type": "invalid_request_error"}}'
+    handler.send_whole(400, error)
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_a_collector_gets_every_call(tmp_path: Path, collector: Server, vendor: 
         asked = {"model": "ok/m", "messages": ASKED, "temperature": 0.5, "stop": "end", "seed": 3}
         reply = server.chat(asked, headers=headers)
         assert reply.status == 200
-        server.chat({"model": "bad/m", "messages": ASKED[:1]})
+        server.chat({"model": "bad/m", "messages": ASKED[:1], "user": "\ud800", "seed": 10**30})
         site = server.find(reply)["briggs"]["call_site"]
         assert site == {"trace_id": TRACE, "parent_span_id": PARENT}
     # The server has sent what waited before it ended.
@@ -93,7 +95,7 @@ def test_a_collector_gets_every_call(tmp_path: Path, collector: Server, vendor: 
     traced_site = traced["briggs"]["call_site"]
     assert (traced_site["trace_id"], traced_site["parent_span_id"]) == (TRACE, PARENT)
     assert failed["briggs"]["status"] == "failed"
-    assert "too hot" in failed["briggs"]["failure_reason"]
+    assert "too hot ?" in failed["briggs"]["failure_reason"]
 
 
 def test_spans_are_redacted(tmp_path: Path, collector: Server, vendor: Upstream) -> None:
@@ -142,3 +144,4 @@ def test_too_many_spans_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
             Completion(organization_id="default", request=b"x" * 16 * 1024 * 1024), redactor=None
         )
     assert exporter.dropped == 5
+    assert [len(exporter._pop_batch()) for _ in range(5)] == [1, 1, 1, 1, 0]

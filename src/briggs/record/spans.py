@@ -9,24 +9,32 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from briggs.settings import OtelSettings
 from briggs.storage.redactor import Redactor
 from briggs.types.completions import Completion
-from briggs.wires.otel.attributes import name_operation, write_attributes
+from briggs.wires.otel.attributes import fit, name_operation, write_attributes
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 logger = logging.getLogger("briggs")
 
-_Queued = tuple[Completion, Redactor | None]
+
+class _Queued(NamedTuple):
+    completion: Completion
+    redactor: Redactor | None
+    size: int
+    """In bytes."""
+
 
 QUEUED_MAX = 10_000
 QUEUED_BYTES_MAX = 64 * 1024 * 1024
 _BATCH = 500
+_BATCH_BYTES = 4 * 1024 * 1024
+"""A collector takes 20 MB at once, by default."""
 _WAIT_S = 2.0
 _FLUSH_S = 5.0
 
@@ -76,9 +84,9 @@ class SpanExporter:
             self.dropped += 1
             return
         with self._wakes:
-            self._queue.append((completion, redactor))
+            self._queue.append(_Queued(completion, redactor, size))
             self._queued_bytes += size
-            if len(self._queue) == _BATCH:
+            if self._is_batch_full():
                 self._wakes.notify()
 
     def close(self) -> None:
@@ -92,34 +100,43 @@ class SpanExporter:
     def _run(self) -> None:
         while True:
             with self._wakes:
-                if not self._is_closed and len(self._queue) < _BATCH:
+                if not (self._is_closed or self._is_batch_full()):
                     self._wakes.wait(_WAIT_S)
-                batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
-                self._queued_bytes -= sum(_count(each) for each, _ in batch)
+                batch = self._pop_batch()
                 is_last = self._is_closed and not self._queue
             if batch:
                 self._send(batch)
             if is_last:
                 return
 
+    def _is_batch_full(self) -> bool:
+        return len(self._queue) >= _BATCH or self._queued_bytes >= _BATCH_BYTES
+
+    def _pop_batch(self) -> list[_Queued]:
+        """The next spans to send together."""
+        batch: list[_Queued] = []
+        size = 0
+        while self._queue and len(batch) < _BATCH and size < _BATCH_BYTES:
+            batch.append(self._queue.popleft())
+            size += batch[-1].size
+        self._queued_bytes -= size
+        return batch
+
     def _send(self, batch: Sequence[_Queued]) -> None:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         try:
-            spans = [
-                write_span(
-                    each if redactor is None else redactor.redact(each),
-                    self._resource,
-                    messages=self._messages,
-                )
-                for each, redactor in batch
-            ]
-            result = self._exporter.export(spans)
+            result = self._exporter.export([self._write(each) for each in batch])
         except Exception:
             logger.exception("Spans could not be written. This is a defect of Briggs")
             result = SpanExportResult.FAILURE
         if result is not SpanExportResult.SUCCESS:
             self.dropped += len(batch)
+
+    def _write(self, queued: _Queued) -> ReadableSpan:
+        completion, redactor, _ = queued
+        recorded = completion if redactor is None else redactor.redact(completion)
+        return write_span(recorded, self._resource, messages=self._messages)
 
 
 def write_span(completion: Completion, resource: Any, *, messages: bool) -> ReadableSpan:
@@ -136,13 +153,13 @@ def write_span(completion: Completion, resource: Any, *, messages: bool) -> Read
     has_failed = completion.status == "failed"
     began_ns = completion.created_at * 1000
     return ReadableSpan(
-        f"{name_operation(completion)} {completion.model}".strip(),
+        fit(f"{name_operation(completion)} {completion.model}".strip()),
         context=SpanContext(trace_id, int(digits[-16:], 16), False, flags),
         parent=SpanContext(trace_id, int(parent, 16), True, flags) if parent else None,
         resource=resource,
         attributes=write_attributes(completion, messages=messages),
         kind=SpanKind.CLIENT,
-        status=Status(StatusCode.ERROR, completion.failure_reason) if has_failed else Status(),
+        status=Status(StatusCode.ERROR, fit(completion.failure_reason)) if has_failed else Status(),
         start_time=began_ns,
         end_time=began_ns + int((completion.duration_ms or 0) * 1_000_000),
         instrumentation_scope=InstrumentationScope("briggs"),
@@ -150,7 +167,8 @@ def write_span(completion: Completion, resource: Any, *, messages: bool) -> Read
 
 
 def _count(completion: Completion) -> int:
-    return len(completion.request) + len(completion.response or b"")
+    bodies = (completion.request, completion.response, completion.received)
+    return sum(len(body) for body in bodies if body)
 
 
 def _read_headers(listed: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from briggs.types.completions import CallKind, Completion
 from briggs.wires.otel import names
 from briggs.wires.recorded.request import read_request
 
+_INTEGER_MAX = 2**63 - 1
 _OPERATIONS: Mapping[CallKind, str] = {"completion": "text_completion", "embedding": "embeddings"}
 
 
@@ -47,7 +48,17 @@ def write_attributes(completion: Completion, *, messages: bool) -> dict[str, Any
         said["gen_ai.response.time_to_first_chunk"] = completion.first_token_ms / 1000
     if messages:
         said |= _write_messages(request, response)
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: fit(value) for name, value in said.items() if value is not None}
+
+
+def fit(value: Any) -> Any:
+    """A value as a span can hold it: texts have no half of a surrogate pair, integers 64 bits."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [fit(each) for each in value]
+    is_long = isinstance(value, int) and not -_INTEGER_MAX <= value <= _INTEGER_MAX
+    return str(value) if is_long else value
 
 
 def name_operation(completion: Completion) -> str:
