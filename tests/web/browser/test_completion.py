@@ -107,6 +107,18 @@ def test_tabs_open_without_loading(open_page: OpenPage, answered: str) -> None:
     expect(page.locator("#tab")).to_contain_text("max_tokens")
 
 
+def test_tabs_stay_in_one_line(open_page: OpenPage, answered: str) -> None:
+    """In any font, the tabs take one line in a laptop's window, and the chosen one is seen."""
+    page = open_page(f"/completions/{answered}?tab=raw", width=1280)
+    tabs = page.locator(".completion-side > .tabs a:visible")
+    for font in ("sans-serif", "serif", "monospace"):
+        page.evaluate("(f) => document.documentElement.style.setProperty('--sans', f)", font)
+        places = tabs.evaluate_all("all => all.map((each) => each.offsetTop)")
+        assert len(places) == 7 and len({*places}) == 1, font
+    page.reload()
+    expect(tabs.last).to_be_in_viewport(ratio=0.9)
+
+
 def test_attempts_and_events_of_a_stream(open_page: OpenPage, server: Server) -> None:
     """A target that failed and the one that answered are in the tab; the bytes are a stream."""
     reply = server.chat({**ask(), "model": "second", "stream": True})
