@@ -1,16 +1,20 @@
-"""A record to list: sixty calls of the last hours, of several kinds."""
+"""A record to list: calls of the last hours, of several kinds, and calls that fill every row."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
+import random
 from pathlib import Path
 from typing import Any
 
+from briggs.accounts.keys import Keys
 from briggs.storage import Store
 from briggs.types.completions import Completion, Fix, current_time_us
 from briggs.types.feedback import FeedbackTask
-from briggs.types.probabilities import read_certainty
+from briggs.types.organizations import Organization
+from briggs.types.probabilities import LEVEL_MAX, read_certainty
 
 COUNT = 120
 SUPPORT = 40
@@ -20,9 +24,20 @@ FAILED = 6
 REPEATED = 12
 """How often an answer says the same, so that its strip and its line are full."""
 
+FULL = 50
+"""How many rows of each kind the other organization has."""
+
+HOSTILE, PLAIN = (
+    "<\"&'>" * 20,
+    "What does the second sentence of a question of many words say? " * 2,
+)
+
 
 def record(data: Path) -> None:
-    """Record them in a data folder that no server uses yet."""
+    """Record them in a data folder that no server uses yet.
+
+    The calls that fill their rows are of an organization of their own, whose key is in `full.key`.
+    """
     asyncio.run(_record(data))
 
 
@@ -38,7 +53,51 @@ async def _record(data: Path) -> None:
         completion_tags_selector=["to-grade"],
     )
     await store.feedback_tasks.create(task)
+    (data / "full.key").write_text(await _record_full(store, now))
     await store.close()
+
+
+async def _record_full(store: Store, now: int) -> str:
+    """Record pages of rows with as much in them as there can be. Returns their key."""
+    full = Organization(slug="full", name="Full")
+    await store.organizations.create(full)
+    rng = random.Random(1)
+    for number in range(2 * FULL):
+        text = HOSTILE if number < FULL else PLAIN
+        await store.settle(_create_full(rng, text, now - (number + 1) * 120_000_000, full.id))
+    _, secret = await Keys(store).create("full", organization_id=full.id)
+    return secret
+
+
+def _create_full(rng: random.Random, text: str, created_at: int, owner: str) -> Completion:
+    """Marks, tags and names that are too long, and tokens of all levels in any order."""
+    logprobs = [-math.log(10) * (rng.randint(1, LEVEL_MAX) / 4) ** 2 for _ in range(28)]
+    tokens = [{"token": "a", "logprob": each, "bytes": [97]} for each in logprobs]
+    choice = {
+        "index": 0,
+        "finish_reason": "content_filter",
+        "message": {"role": "assistant", "content": text},
+        "logprobs": {"content": tokens},
+    }
+    mean, least = read_certainty(logprobs)
+    return Completion(
+        organization_id=owner,
+        created_at=created_at,
+        status="finished",
+        provider="a-provider-with-a-long-name",
+        model="accounts/somebody/models/a-model-with-a-name-that-is-longer-than-its-column",
+        tags=[f"{text[:20]} tag {number}" for number in range(4)],
+        finish_reasons=["length", "content_filter"],
+        redacted={"email": 12_345},
+        retry_count=12,
+        total_tokens=12_345_678,
+        cost_usd=0.00012,
+        duration_ms=3_599_000.0,
+        p_mean=mean,
+        p_least=least,
+        request=json.dumps({"messages": [{"role": "user", "content": text}]}).encode(),
+        response=json.dumps({"id": "x", "choices": [choice]}).encode(),
+    )
 
 
 def _create(number: int, created_at: int) -> Completion:

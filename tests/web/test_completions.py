@@ -17,7 +17,7 @@ from briggs.client.sync import Client
 from briggs.web.selection import STEP
 from tests.processes import Reply, Server, run_server
 from tests.web import listed
-from tests.web.listed import COUNT, FAILED, SUPPORT
+from tests.web.listed import COUNT, FAILED, FULL, SUPPORT
 from tests.web.visitor import Visitor
 
 
@@ -38,7 +38,7 @@ def open_list(visitor: Visitor, query: str = "", **state: str) -> str:
 
 
 def list_ids(html: str) -> list[str]:
-    return re.findall(r'<a class=rq href="/completions/([^"]+)"', html)
+    return re.findall(r'<li\b.*?<a href="?/completions/([^" >]+)', html)
 
 
 def test_a_list_of_fifty_is_small(visitor: Visitor) -> None:
@@ -47,11 +47,29 @@ def test_a_list_of_fifty_is_small(visitor: Visitor) -> None:
     assert len(list_ids(html)) == 50
     assert len(html.encode()) < 60_000
     for said in (
-        "<svg class=strip", "get_policy(", "upstream_timeout", "&lt;b&gt;may&lt;/b&gt;",
+        "<svg class=strip", "get_policy(", "upstream_timeout", "&lt;b>may&lt;/b>",
         "no logprobs", "length", "C3", "1 call",
     ):  # fmt: skip
         assert said in html, said
     assert "<b>may" not in html
+
+
+@pytest.mark.parametrize("sort", ["", "p_least"])
+def test_a_list_of_fifty_full_rows_is_small(server: Server, sort: str) -> None:
+    """Under 60 KB (61,440 bytes) too are rows with four marks, long tags and names, and tokens of
+    all levels, and those whose texts are only what has to be escaped."""
+    visitor = Visitor(server, key=(server.data / "full.key").read_text())
+    html = open_list(visitor, sort=sort)
+    pages = [html]
+    while (link := re.search(r'rel="next" href="([^"]+)"', html)) is not None:
+        html = visitor.visit(link[1].replace("&amp;", "&")).body.decode()
+        pages.append(html)
+    assert [len(list_ids(html)) for html in pages] == [FULL, FULL]
+    assert max(len(html.encode()) for html in pages) < 61_440
+    rows = "".join(pages)
+    for said in ("12345 redacted", "retry 12", ">length<", ">content_filter<", "What does the sec"):
+        assert rows.count(said) >= FULL, said
+    assert rows.count("&lt;\"&amp;'>") >= 2 * FULL
 
 
 def test_pages_follow_each_other(visitor: Visitor) -> None:
@@ -114,7 +132,7 @@ def test_the_panel_without_scripts(visitor: Visitor) -> None:
     [id, *_] = list_ids(open_list(visitor))
     html = open_list(visitor, peek=id)
     assert f'data-path="/completions/{id}"' in html
-    assert "row-item current" in html
+    assert '<li class="current">' in html
     part = visitor.visit(f"/completions/{id}/peek?tab=parameters")
     assert part.status == 200
     assert visitor.visit("/completions/nothing/peek").status == 404

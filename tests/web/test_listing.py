@@ -79,11 +79,13 @@ def test_an_unknown_order() -> None:
 @pytest.mark.parametrize(
     ("text", "words", "marked"),
     [
-        ("A <b>Refund</b>", ["refund"], "A &lt;b&gt;<mark>Refund</mark>&lt;/b&gt;"),
+        ("A <b>Refund</b>", ["refund"], "A &lt;b><mark>Refund</mark>&lt;/b>"),
         ("a.b ab", ["a.b"], "<mark>a.b</mark> ab"),
         ("plain", [], "plain"),
         ("x" * 73, [], "x" * 72 + "…"),
-        ("退款" * 40, ["款"], "退<mark>款</mark>" * 18 + "…"),
+        ("退款" * 40, ["款"], "退<mark>款</mark>" * 12 + "退款" * 6 + "…"),
+        ("<" * 40, [], "&lt;" * 19 + "…"),
+        ("\"'" * 36, [], "\"'" * 36),
         ("é" * 72, [], "é" * 72),
         ("a\u202eb", [], "a\ufffdb"),
     ],

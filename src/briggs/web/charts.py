@@ -248,7 +248,7 @@ def certainty(tally: Tally) -> Markup:
     )
     label = f"of {number(tally.with_logprobs)} answers, {number(sum(counts[:10]))} below one half"
     return Markup(
-        '<svg class="strip certainty" viewBox="0 0 80 17" width="80" height="17" role="img" '
+        '<svg class="certainty" viewBox="0 0 80 17" width="80" height="17" role="img" '
         'aria-label="{}"><path class="base" d="M0 16.5H80"/>{}</svg>'
     ).format(label, bars)
 

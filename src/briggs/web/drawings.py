@@ -12,6 +12,7 @@ from briggs.types.probabilities import LEVEL_FLOORS, LEVEL_MAX
 _BARS = 28
 _PITCH = 3
 _HEIGHT = 16
+_NONE = Markup("<path />")
 _POINTS_MAX = 64
 """How many points a small line has: it is as many pixels wide."""
 
@@ -19,27 +20,27 @@ _POINTS_MAX = 64
 def strip(levels: Sequence[int], *, bars: int = 28, label: str = "") -> Markup:
     """A certainty strip of at most `bars` levels, from `bin_levels` of `types/probabilities.py`.
 
-    The height of a bar is its level. Certain tokens leave the dotted line bare. Without another
-    number of bars, `base.css` gives it its size.
+    The height of a bar is its level. Certain tokens leave the dotted line bare. The paths are the
+    line and the levels, and `base.css` knows them by their order. Without another number of bars,
+    it gives the strip its size.
     """
     shown = levels[:bars]
     paths = Markup("")
-    for level in range(1, LEVEL_MAX + 1):
+    for level in range(1, max(shown, default=0) + 1):
         places = [place for place, each in enumerate(shown) if each == level]
-        if places:
-            # From the top of a bar to the foot of the next: a step is shorter than a place.
-            steps = (f"m{b - a} {level}V{8 - level}" for a, b in itertools.pairwise(places))
-            moves = f"M{places[0]} 8V{8 - level}{''.join(steps)}"
-            paths += Markup('<path class=s{} d="{}"/>').format(level, moves)
+        # A bar is a square, which `base.css` makes as high as its level. A step from the last one
+        # is shorter than a place.
+        steps = "".join(f"m{b - a} 0z" for a, b in itertools.pairwise(places))
+        paths += Markup('<path d="M{} 0z{}"/>').format(places[0], steps) if places else _NONE
     box = Markup("")
     if bars != _BARS:
         box = Markup(' viewBox="-.5 0 {} 8.2" width={} height={} preserveAspectRatio=none').format(
             bars, bars * _PITCH, _HEIGHT
         )
     # A list has fifty of them, so nothing is written that can be left out.
-    return Markup(
-        '<svg class=strip{} role=img aria-label="{}"><path class=s0 d="M-.5 8H{}"/>{}</svg>'
-    ).format(box, label or _describe(shown), len(shown) - 0.5, paths)
+    return Markup('<svg class=strip{} role=img aria-label="{}"><path d="M0 8H{}"/>{}</svg>').format(
+        box, label or _describe(shown), len(shown), paths
+    )
 
 
 def sparkline(values: Sequence[float | None], *, width: int = 64, height: int = 22) -> Markup:

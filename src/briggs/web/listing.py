@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 import msgspec
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from briggs.storage import Bin, Query, Sort, Summary, Survey
 from briggs.types import json
@@ -41,6 +41,16 @@ LABELS = 6
 """How many parts the labels cut the bars into."""
 SHOWN_CHARACTERS = 72
 """How many characters of a text are shown. One that is as wide as two counts as two."""
+WRITTEN_SHARE = 1.1
+"""How much longer than what is shown its HTML may be, because of what is escaped."""
+MARKS_MAX = 12
+"""How many searched words are marked in a text."""
+NAMES_CHARACTERS = 36
+"""How many characters of the names of a model and its provider a row has room for."""
+TAGS_MAX = 3
+TAG_CHARACTERS = 24
+TAGS_WIDTH = 130
+"""How wide the column of marks and tags is, in pixels."""
 MARKED_BEFORE = 30
 """How much of a text is shown before a searched word that comes later."""
 
@@ -109,6 +119,8 @@ class Row(NamedTuple):
     """A completion in the list."""
 
     completion: Completion
+    model: Markup
+    provider: Markup
     asked: Markup
     answered: Markup
     is_call: bool
@@ -117,6 +129,8 @@ class Row(NamedTuple):
     """Why there is no strip."""
     marks: Sequence[tuple[str, str]]
     """Short remarks with their kinds of pill."""
+    tags: Sequence[Markup]
+    """Those that fit beside the remarks."""
 
 
 class Choice(NamedTuple):
@@ -249,14 +263,20 @@ def _view(summary: Summary, words: Sequence[str]) -> Row:
         said = "…"
     elif completion.kind in TEXTLESS:
         said = f"[{completion.kind}]"
+    model = _abridge(completion.response_model or completion.model, NAMES_CHARACTERS)
+    provider = _abridge(completion.provider or "", NAMES_CHARACTERS - len(model))
+    marks = _list_marks(completion, calls=count, tries=summary.tries)
     return Row(
         completion,
+        _write(model),
+        _write(provider),
         mark(asked, words),
         mark(said, words),
         is_call,
         levels,
         _explain(completion),
-        _list_marks(completion, calls=count, tries=summary.tries),
+        marks,
+        _list_tags(completion.tags, beside=[text for text, _ in marks]),
     )
 
 
@@ -294,28 +314,61 @@ def _list_marks(completion: Completion, *, calls: int, tries: int) -> list[tuple
     return marks[:4]
 
 
+def _list_tags(tags: Sequence[str], *, beside: Sequence[str]) -> list[Markup]:
+    """The tags that can be seen: those that fit into one line if their letters are narrow."""
+    shown: list[Markup] = []
+    width = sum(map(_measure_pill, beside))
+    for tag in tags[:TAGS_MAX]:
+        width += _measure_pill(tag[:TAG_CHARACTERS])
+        if width > TAGS_WIDTH and (beside or shown):
+            break
+        shown.append(_write(_cut(tag, TAG_CHARACTERS)))
+    return shown
+
+
+def _measure_pill(text: str) -> float:
+    """How wide a pill is at least, in pixels, with the gap to the next."""
+    return 15 + 2.4 * len(text)
+
+
 def mark(text: str, words: Sequence[str]) -> Markup:
     """The beginning of a text, with what was searched for marked."""
-    cut = _cut(text)
-    shown = printable(cut) + ("…" if len(text) > len(cut) else "")
+    shown = _abridge(text, SHOWN_CHARACTERS)
     if not any(words):
-        return escape(shown)
+        return _write(shown)
     pattern = "|".join(re.escape(printable(word)) for word in words if word)
-    pieces = re.split(f"({pattern})", shown, flags=re.IGNORECASE)
+    pieces = re.split(f"({pattern})", shown, maxsplit=MARKS_MAX, flags=re.IGNORECASE)
     return Markup("").join(
-        Markup("<mark>{}</mark>").format(piece) if place % 2 else escape(piece)
+        Markup("<mark>{}</mark>").format(_write(piece)) if place % 2 else _write(piece)
         for place, piece in enumerate(pieces)
     )
 
 
-def _cut(text: str) -> str:
-    """The beginning of a text, as much of it as a row has room for."""
-    text, room = text[:SHOWN_CHARACTERS], SHOWN_CHARACTERS
-    if text.isascii():
+def _abridge(text: str, room: int) -> str:
+    """The beginning of a text, with an ellipsis if that is not all. Without room, nothing."""
+    if room <= 0:
+        return ""
+    cut = _cut(text, room)
+    return printable(cut) + ("…" if len(text) > len(cut) else "")
+
+
+def _write(text: str) -> Markup:
+    """A text as it stands between tags. There, only these two begin anything."""
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;"))  # noqa: S704
+
+
+_ESCAPED = {"&": len("&amp;"), "<": len("&lt;")}
+
+
+def _cut(text: str, room: int = SHOWN_CHARACTERS) -> str:
+    """The beginning of a text, as much of it as there is room for, as shown and as written."""
+    text, left = text[:room], room * WRITTEN_SHARE
+    if text.isascii() and not _ESCAPED.keys() & {*text}:
         return text
     for place, character in enumerate(text):
         room -= 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if room < 0:
+        left -= _ESCAPED.get(character, 1)
+        if room < 0 or left < 0:
             return text[:place]
     return text
 

@@ -50,15 +50,15 @@ def test_filter_and_share(open_page: OpenPage, listing: Server) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    expect(page.locator(".row-item")).to_have_count(SUPPORT)
+    expect(page.locator("#rows > li")).to_have_count(SUPPORT)
     expect(page.locator("#count")).to_contain_text(f"{SUPPORT} of {COUNT} in 24 hours")
     page.get_by_role("checkbox", name=re.compile("^failed")).click()
     expect(page.locator("#query")).to_have_value("tag = support and status = failed")
-    expect(page.locator(".row-item")).to_have_count(2)
+    expect(page.locator("#rows > li")).to_have_count(2)
     other = open_page(page.url.removeprefix(listing.url), of=listing)
-    expect(other.locator(".row-item")).to_have_count(2)
+    expect(other.locator("#rows > li")).to_have_count(2)
     page.go_back()
-    expect(page.locator(".row-item")).to_have_count(SUPPORT)
+    expect(page.locator("#rows > li")).to_have_count(SUPPORT)
 
 
 def test_names_are_offered(open_page: OpenPage, listing: Server) -> None:
@@ -80,7 +80,7 @@ def test_did_you_mean(open_page: OpenPage, listing: Server) -> None:
     page.locator("#query").fill("tga = eu")
     page.keyboard.press("Enter")
     expect(page.locator("#problem")).to_contain_text("There is no field tga")
-    expect(page.locator(".row-item")).to_have_count(SUPPORT)
+    expect(page.locator("#rows > li")).to_have_count(SUPPORT)
     expect(page.locator(".q-wrong")).to_have_text("tga")
     page.locator("#problem a").click()
     expect(page.locator("#query")).to_have_value("tag = eu")
@@ -93,7 +93,7 @@ def test_peek_by_keys(open_page: OpenPage, listing: Server) -> None:
     page.keyboard.press("j")
     panel = page.locator("#peek")
     expect(panel).to_be_visible()
-    link = page.locator(".row-item.current").get_by_role("link")
+    link = page.locator("#rows > li.current").get_by_role("link")
     first = (link.get_attribute("href") or "").removeprefix("/completions/")
     expect(panel.locator("[data-id]")).to_have_attribute("data-id", first)
     page.keyboard.press("j")
@@ -136,9 +136,9 @@ def test_select_tag_and_undo(open_page: OpenPage, listing: Server) -> None:
     page.get_by_placeholder("Tag").fill("seen")
     page.keyboard.press("Enter")
     expect(page.locator(".toast")).to_contain_text("3 tagged “seen”")
-    expect(page.locator(".row-item .tag", has_text="seen")).to_have_count(3)
+    expect(page.locator("#rows > li .rg i", has_text="seen")).to_have_count(3)
     page.keyboard.press("u")
-    expect(page.locator(".row-item .tag", has_text="seen")).to_have_count(0)
+    expect(page.locator("#rows > li .rg i", has_text="seen")).to_have_count(0)
 
 
 def test_send_to_a_task(open_page: OpenPage, listing: Server) -> None:
@@ -147,9 +147,9 @@ def test_send_to_a_task(open_page: OpenPage, listing: Server) -> None:
     page.keyboard.press("x")
     page.get_by_role("button", name="Send to task").click()
     expect(page.locator(".toast")).to_contain_text("1 completion sent to “Quality”")
-    expect(page.locator(".row-item .tag", has_text="to-grade")).to_have_count(1)
+    expect(page.locator("#rows > li .rg i", has_text="to-grade")).to_have_count(1)
     page.keyboard.press("u")
-    expect(page.locator(".row-item .tag", has_text="to-grade")).to_have_count(0)
+    expect(page.locator("#rows > li .rg i", has_text="to-grade")).to_have_count(0)
 
 
 def test_delete_and_undo(open_page: OpenPage, listing: Server) -> None:
@@ -157,11 +157,11 @@ def test_delete_and_undo(open_page: OpenPage, listing: Server) -> None:
     page = open_page("/completions?query=status+%3D+failed", of=listing)
     page.keyboard.press("x")
     page.get_by_role("button", name="Delete").click()
-    expect(page.locator(".row-item:visible")).to_have_count(FAILED - 1)
+    expect(page.locator("#rows > li:visible")).to_have_count(FAILED - 1)
     page.keyboard.press("u")
-    expect(page.locator(".row-item:visible")).to_have_count(FAILED)
+    expect(page.locator("#rows > li:visible")).to_have_count(FAILED)
     page.reload()
-    expect(page.locator(".row-item")).to_have_count(FAILED)
+    expect(page.locator("#rows > li")).to_have_count(FAILED)
 
 
 def test_all_that_match(open_page: OpenPage, listing: Server) -> None:
@@ -193,10 +193,10 @@ def test_all_that_match_are_deleted_later(open_page: OpenPage, listing: Server) 
     page.keyboard.press("x")
     page.get_by_role("checkbox", name=re.compile("^all .* that match")).check()
     page.get_by_role("button", name="Delete").click()
-    expect(page.locator(".row-item:visible")).to_have_count(0)
+    expect(page.locator("#rows > li:visible")).to_have_count(0)
     expect(page.locator(".toast")).to_contain_text(f"All {FAILED} that match")
     page.keyboard.press("u")
-    expect(page.locator(".row-item:visible")).to_have_count(FAILED)
+    expect(page.locator("#rows > li:visible")).to_have_count(FAILED)
 
 
 def test_a_selection_without_scripts(open_page: OpenPage, listing: Server) -> None:
@@ -207,18 +207,18 @@ def test_a_selection_without_scripts(open_page: OpenPage, listing: Server) -> No
     boxes.nth(1).check()
     page.get_by_placeholder("Tag").fill("by hand")
     page.get_by_role("button", name="Tag").click()
-    expect(page.locator(".row-item .tag", has_text="by hand")).to_have_count(2)
+    expect(page.locator("#rows > li .rg i", has_text="by hand")).to_have_count(2)
     page.get_by_role("checkbox", name="Select").nth(0).check()
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("heading", name="Delete 1 completion for good?")).to_be_visible()
     page.get_by_role("link", name="Back to the list").click()
-    expect(page.locator(".row-item")).to_have_count(FAILED)
+    expect(page.locator("#rows > li")).to_have_count(FAILED)
 
 
 def test_new_calls_wait_under_a_bar(open_page: OpenPage, listing: Server) -> None:
     """A new call is counted at the top and moves nothing until it is asked for."""
     page = open_page("/completions", of=listing)
-    first = page.locator(".row-item").first.get_by_role("link")
+    first = page.locator("#rows > li").first.get_by_role("link")
     before = first.inner_text()
     listing.chat({"model": "ok/m", "messages": [{"role": "user", "content": "brand new"}]})
     expect(page.locator("#new-bar")).to_have_text("1 new")
@@ -233,12 +233,12 @@ def test_on_a_phone(open_page: OpenPage, listing: Server) -> None:
     page = open_page("/completions", of=listing, width=390)
     page.get_by_role("button", name="Facets").click()
     page.get_by_role("checkbox", name=re.compile("^support")).click()
-    expect(page.locator(".row-item")).to_have_count(SUPPORT)
+    expect(page.locator("#rows > li")).to_have_count(SUPPORT)
     page.get_by_role("button", name="Select", exact=True).click()
     page.get_by_role("checkbox", name="Select").first.check()
     expect(page.locator("#selection")).to_contain_text("1 selected")
     page.get_by_role("button", name="none").click()
-    page.locator(".row-item").first.get_by_role("link").click()
+    page.locator("#rows > li").first.get_by_role("link").click()
     page.wait_for_url(re.compile(r"/completions/[0-9a-f-]{36}$"))
 
 
@@ -262,6 +262,6 @@ def test_without_scripts(open_page: OpenPage, listing: Server) -> None:
     page = open_page("/completions", of=listing, scripts=False)
     page.locator("#query").fill("tag = support")
     page.get_by_role("button", name="Show").first.click()
-    expect(page.locator(".row-item")).to_have_count(SUPPORT)
-    page.locator(".row-item").first.get_by_role("link").click()
+    expect(page.locator("#rows > li")).to_have_count(SUPPORT)
+    page.locator("#rows > li").first.get_by_role("link").click()
     page.wait_for_url(re.compile(r"/completions/[0-9a-f-]{36}$"))

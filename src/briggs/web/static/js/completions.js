@@ -3,9 +3,9 @@
 import { element, isTyping, offer, onKey, send, showTimes, toast } from "./shell.js";
 
 const $ = (id) => document.getElementById(id);
-const rows = () => [...document.querySelectorAll("#rows > .row-item")];
+const rows = () => [...document.querySelectorAll("#rows > li")];
 const boxOf = (row) => row.querySelector("input");
-const linkOf = (row) => row.querySelector(".rq");
+const linkOf = (row) => row.querySelector("a");
 const idOf = (row) => decodeURIComponent(linkOf(row).getAttribute("href").split("/").pop());
 const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 const state = () => new URL(location.href);
@@ -93,7 +93,7 @@ document.addEventListener("click", (event) => {
     go(url.pathname + url.search);
     return;
   }
-  const row = link.closest(".row-item");
+  const row = link.closest("#rows > li");
   // On phones there is no room for a panel.
   if (row && innerWidth > 720) { event.preventDefault(); openPeek(row); }
 });
@@ -259,7 +259,7 @@ function selectNone() {
 document.addEventListener("click", (event) => {
   const box = event.target instanceof Element && event.target.matches("#rows input") ? event.target : null;
   if (box) {
-    const row = box.closest(".row-item");
+    const row = box.closest("#rows > li");
     if (event.shiftKey) { box.checked = true; select(row, { range: true }); } else { box.checked = !box.checked; select(row); }
   } else if (event.target.closest?.("#selection [data-none]")) selectNone();
 });

@@ -423,10 +423,9 @@ function drawStrip(levels) {
   };
   const width = Math.max(40, bars.length);
   const strip = svg("svg", { class: "strip", viewBox: `-.5 0 ${width} 8.2`, width: width * 3, height: 16, preserveAspectRatio: "none", "aria-hidden": "true" });
-  strip.append(svg("path", { class: "s0", d: `M-.5 8H${bars.length - 0.5}` }));
+  strip.append(svg("path", { d: `M0 8H${bars.length}` }));
   for (let level = 1; level <= 7; level++) {
-    const moves = bars.map((each, place) => each === level ? `M${place} 8V${8 - level}` : "").join("");
-    if (moves) strip.append(svg("path", { class: `s${level}`, d: moves }));
+    strip.append(svg("path", { d: bars.map((each, place) => each === level ? `M${place} 0z` : "").join("") }));
   }
   return strip;
 }
