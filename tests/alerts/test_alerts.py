@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from briggs.alerts.alerts import Alerts
+from briggs.alerts.alerts import Alerts, _write_deliveries
 from briggs.app import open_app
 from briggs.settings import open_settings
+from briggs.settings.file import AlertSettings
 from briggs.storage import Store
+from briggs.types.alerts import AlertState
 from briggs.types.completions import create_id, current_time_us
 from briggs.types.drift import DriftChange, DriftRound, DriftWatch
 from briggs.types.errors import StoreUnavailable
@@ -221,6 +223,16 @@ async def test_answers_that_changed(tmp_path: Path) -> None:
             await store.drift.add(one, change=change)
             await alerts._watch()
             assert list_firing(alerts) == firing
+
+
+@pytest.mark.parametrize(("value", "said"), [(1, "1 change of"), (2, "2 changes of")])
+def test_the_sentence_of_a_change(value: float, said: str) -> None:
+    """A message counts changes in plain words."""
+    alert = AlertSettings(name="a", measure="drift", above=0, model="m", webhooks=["ops"])
+    state = AlertState(organization_id="default", name="a", is_firing=True, since_at=1, value=value)
+    [message] = _write_deliveries(alert, state)
+    text = json.loads(message.body)["data"]["text"]
+    assert text == f"{said} the answers of model m in the last 300 s; the limit is 0."
 
 
 def create_change(watch: DriftWatch, *, at: int) -> tuple[DriftRound, DriftChange]:

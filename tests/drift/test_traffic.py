@@ -52,6 +52,25 @@ def test_a_change_is_dated() -> None:
     assert all(move.probe.startswith("c-") and move.difference < -0.2 for move in change.moved)
     assert 18e6 <= change.from_at < change.until_at <= 23e6
     assert (change.fingerprints_before, change.fingerprints_now) == (["fp_0"], ["fp_1"])
+    assert (look.round.seeded_repeats, change.seeded_repeats_across) == (None, None)
+
+
+def test_seeded_repeats() -> None:
+    """Only requests with a seed count: here one that is answered otherwise since the change."""
+
+    def answer(call: RepeatedCall, *, is_new: bool) -> RepeatedCall:
+        has_seed = call.request == bytes([0])
+        said = DriftAnswer("no" if is_new and has_seed else "yes", call.answer.logprobs)
+        return call._replace(answer=said, has_seed=has_seed)
+
+    calls = [answer(each, is_new=False) for each in create_calls(20)]
+    now = create_calls(WINDOW, shift=0.4, begin=20, seed=2)
+    calls += [answer(each, is_new=True) for each in now]
+    look = look_at_traffic(create_watch(), calls)
+    assert look is not None and look.change is not None and look.round.seeded_repeats == 1
+    change = look.change
+    assert (change.seeded_repeats_before, change.seeded_repeats_now) == (1, 1)
+    assert change.seeded_repeats_across == 0
 
 
 def test_nothing_changed() -> None:

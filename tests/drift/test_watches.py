@@ -112,6 +112,9 @@ def test_a_change_is_found_once(client: Client, server: Server, noisy: Noisy) ->
     assert client.drift.list_changes(TARGET) == [change]
     rounds = client.drift.list_rounds(TARGET, limit=100)
     assert len(rounds) >= 3 * WINDOW and all(each.failures == 0 for each in rounds)
+    # The text is the same although its probability moved.
+    assert [each.seeded_repeats for each in rounds] == [None] + [1.0] * (len(rounds) - 1)
+    assert (change.seeded_repeats_before, change.seeded_repeats_across) == (1.0, 1.0)
     [place] = [at for at, each in enumerate(rounds) if each.at == change.until_at]
     assert abs(place - (2 * WINDOW + 4)) <= 2
     call = server.retrieve(rounds[0].completion_ids[0], "request")
@@ -131,6 +134,8 @@ def test_a_model_without_logprobs(client: Client, noisy: Noisy) -> None:
     assert all(0 < move.difference <= 1 for move in found[0].moved)
     [newest] = client.drift.list_rounds("plain/m-1", limit=1)
     assert newest.logprobs == [None] * 20 and set(newest.texts) <= {"Blue", "Red"}
+    # Without a seed an answer need not be repeated.
+    assert (newest.seeded_repeats, found[0].seeded_repeats_across) == (None, None)
 
 
 def test_a_target_that_fails(client: Client, noisy: Noisy) -> None:
@@ -185,6 +190,7 @@ def test_commands(client: Client, server: Server, noisy: Noisy) -> None:
     [change] = drift("changes", TARGET).lines
     pretty = drift("changes", TARGET, "--pretty").output
     assert pretty.startswith(change["text"][:40]) and "'Blue' → 'Blue'" in pretty
+    assert "same answer with the same seed: 100% before, 100% now, 100% across" in pretty
     assert TARGET in drift("list", "--pretty").output
     assert len(drift("rounds", TARGET, "--limit", "3").lines) == 3
     assert drift("stop", TARGET).lines[0]["deleted"] is True

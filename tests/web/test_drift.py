@@ -32,12 +32,14 @@ def test_watch_look_pause_and_delete(server: Server) -> None:
             said = create_response("yes" if number < 8 else "<b>no")
             for request in range(3):
                 messages = [{"role": "user", "content": f"Is it {request}?"}]
-                call = {"model": "local/briggs-tiny", "messages": messages}
+                call = {"model": "local/briggs-tiny", "messages": messages, "seed": 7}
                 client.completions.create(call, said)
     assert visitor.submit(f"{path}/ask").status == 200
     page = visitor.visit(path).body.decode()
     assert "to repeated requests changed between" in page and 'class="change"' in page
     assert "its newest call" in page and "<b>no" not in page
+    assert "with the same seed: 100 % before, 100 % now, 0 % across the change" in page
+    assert "<figcaption>Seeded repeats" in page
     assert "changed</span>" in visitor.visit("/drift").body.decode()
     visitor.visit(path)
     assert b"paused" in visitor.submit(f"{path}/pause").body

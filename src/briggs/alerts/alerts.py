@@ -254,6 +254,7 @@ _WORDS = {
     "unrecorded": ("calls are not on record", "{:.0f}"),
     "drift": ("changes of the answers", "{:.0f}"),
 }
+_WORDS_OF_ONE = {"unrecorded": "call is not on record", "drift": "change of the answers"}
 
 
 def _write_deliveries(alert: AlertSettings, state: AlertState) -> Iterator[Delivery]:
@@ -286,6 +287,8 @@ def _write_deliveries(alert: AlertSettings, state: AlertState) -> Iterator[Deliv
 
 def _describe(alert: AlertSettings, state: AlertState) -> str:
     words, form = _WORDS[alert.measure]
+    if state.value == 1:
+        words = _WORDS_OF_ONE.get(alert.measure, words)
     of = "".join(
         f" of {name} {value}"
         for name, value in (("model", alert.model), ("tag", alert.tag))

@@ -47,6 +47,9 @@ class DriftRound(Object):
     failures: int
     p: float | None
     """The probability that chance alone makes the windows differ so."""
+    seeded_repeats: float | None
+    """The share of answers that are those of the round before. Of traffic, the share of pairs of
+    the window that are the same. None where no seed was sent."""
 
 
 class DriftMove(Object):
@@ -79,6 +82,11 @@ class DriftChange(Object):
     fingerprints_now: list[str]
     duration_ms_before: float | None
     duration_ms_now: float | None
+    seeded_repeats_before: float | None
+    """The share of pairs of seeded answers to a request that are the same. None without a seed."""
+    seeded_repeats_now: float | None
+    seeded_repeats_across: float | None
+    """Of pairs with one answer of each window."""
 
 
 class DriftWatchDeleted(Object):

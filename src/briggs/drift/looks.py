@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from briggs.drift.probes import PROBES
+from briggs.drift.repeats import SeededRepeats, compare_repeats
 from briggs.estimates.changes import Change, find_change, find_place, find_text_change
 from briggs.types.drift import DriftChange, DriftMove, DriftRound, DriftWatch
 
@@ -78,6 +79,7 @@ def _describe(
     place = find_place(_number(watch, newest))
     order = sorted(range(len(found.standardised)), key=lambda at: -abs(found.standardised[at]))
     assert watch.evidence is not None, "only watches with evidence are looked at"
+    repeats = _compare_repeats(before, now)
     return DriftChange(
         organization_id=watch.organization_id,
         watch_id=watch.id,
@@ -104,7 +106,17 @@ def _describe(
         fingerprints_now=_list_fingerprints(now),
         duration_ms_before=_find_mean([each.duration_ms for each in before]),
         duration_ms_now=_find_mean([each.duration_ms for each in now]),
+        seeded_repeats_before=repeats.before,
+        seeded_repeats_now=repeats.now,
+        seeded_repeats_across=repeats.across,
     )
+
+
+def _compare_repeats(before: Sequence[DriftRound], now: Sequence[DriftRound]) -> SeededRepeats:
+    """How often the windows repeat themselves, if their probes had a seed."""
+    if all(each.seeded_repeats is None for each in now):
+        return SeededRepeats(None, None, None)
+    return compare_repeats([each.texts for each in before], [each.texts for each in now])
 
 
 def _number(watch: DriftWatch, rounds: Sequence[DriftRound]) -> list[list[float | None]]:

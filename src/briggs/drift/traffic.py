@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from briggs.drift.looks import ALPHA, MOVED
 from briggs.drift.probes import DriftAnswer, read_answer
+from briggs.drift.repeats import SeededRepeats, compare_repeats
 from briggs.estimates.changes import Change, find_change, find_place, find_text_change
 from briggs.types.completions import Completion
 from briggs.types.drift import DriftChange, DriftEvidence, DriftMove, DriftRound, DriftWatch
@@ -31,6 +32,7 @@ class RepeatedCall(NamedTuple):
     fingerprint: str | None
     duration_ms: float | None
     completion_tokens: int | None
+    has_seed: bool = False
 
 
 class TrafficLook(NamedTuple):
@@ -70,6 +72,7 @@ def read_call(completion: Completion) -> RepeatedCall | None:
         fingerprint=completion.system_fingerprint,
         duration_ms=completion.duration_ms,
         completion_tokens=completion.completion_tokens,
+        has_seed=completion.seed is not None and "seed" not in completion.dropped,
     )
 
 
@@ -89,10 +92,13 @@ def look_at_traffic(watch: DriftWatch, calls: Sequence[RepeatedCall]) -> Traffic
         newest = _count_usual(_write_texts(found, _WINDOWS[2]))
     if compared is None:
         return None
+    repeats = _compare_repeats(found)
     one = _write_round(watch, found, now if evidence == "logprobs" else (), p=compared.p)
+    one.seeded_repeats = repeats.now
     if compared.p > ALPHA:
         return TrafficLook(one, evidence, None)
-    change = _describe(watch, found, compared, one, evidence, place=find_place(newest))
+    place = find_place(newest)
+    change = _describe(watch, found, compared, one, evidence, place=place, repeats=repeats)
     return TrafficLook(one, evidence, change)
 
 
@@ -140,6 +146,13 @@ def _count_usual(rows: Sequence[Sequence[str]]) -> list[list[float | None]]:
     return [[float(said == one) for said, one in zip(row, first, strict=True)] for row in rows]
 
 
+def _compare_repeats(found: Sequence[_Repeated]) -> SeededRepeats:
+    """How often requests with a seed have the same answer."""
+    seeded = [each for each in found if each.now[-1].has_seed]
+    before, now, _ = (_write_texts(seeded, window) for window in _WINDOWS)
+    return compare_repeats(before, now)
+
+
 def _write_round(
     watch: DriftWatch,
     found: Sequence[_Repeated],
@@ -175,6 +188,7 @@ def _describe(
     evidence: DriftEvidence,
     *,
     place: int,
+    repeats: SeededRepeats,
 ) -> DriftChange:
     before = [call for each in found for call in each.before]
     order = sorted(range(len(found)), key=lambda at: -abs(compared.standardised[at]))
@@ -205,6 +219,9 @@ def _describe(
         fingerprints_now=one.fingerprints,
         duration_ms_before=_find_mean([x for c in before if (x := c.duration_ms) is not None]),
         duration_ms_now=one.duration_ms,
+        seeded_repeats_before=repeats.before,
+        seeded_repeats_now=repeats.now,
+        seeded_repeats_across=repeats.across,
     )
 
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from briggs.drift.looks import look
 from briggs.drift.probes import PROBES, DriftAnswer, read_answer, write_probe
+from briggs.drift.repeats import share_repeats
 from briggs.drift.traffic import (
     CALLS_MAX,
     RepeatedCall,
@@ -223,7 +224,7 @@ class DriftWatching:
         _settle_evidence(after, asked)
         one = _write_round(after, asked, at=at)
         await self._put(after)
-        return await self._look(after, one)
+        return await self._look(after, one, is_seeded=_has_seed(after, asked))
 
     async def _read(self, watch: DriftWatch) -> DriftChange | None:
         """Look at the newest calls of a target whose requests repeat."""
@@ -295,11 +296,15 @@ class DriftWatching:
         asked = await asyncio.gather(*map(ask, PROBES))
         return [*asked], failures[-1] if failures else None
 
-    async def _look(self, watch: DriftWatch, one: DriftRound) -> DriftChange | None:
+    async def _look(
+        self, watch: DriftWatch, one: DriftRound, *, is_seeded: bool
+    ) -> DriftChange | None:
         changes = await self._store.drift.list_changes(watch, limit=1)
         rounds = await self._store.drift.list_rounds(
             watch, limit=ROUNDS_SEEN - 1, since=changes[0].until_at if changes else 0
         )
+        if is_seeded and rounds:
+            one.seeded_repeats = share_repeats([rounds[-1].texts, one.texts])
         found = await asyncio.to_thread(look, watch, [*rounds, one])
         if found is None:
             await self._store.drift.add(one)
@@ -321,6 +326,13 @@ def _settle_evidence(watch: DriftWatch, asked: Sequence[_Asked | None]) -> None:
         token or (each.answer.token if each and each.answer else None)
         for token, each in zip(known, asked, strict=True)
     ]
+
+
+def _has_seed(watch: DriftWatch, asked: Sequence[_Asked | None]) -> bool:
+    """Whether the provider took the seed of the probes. Those for texts have none."""
+    return watch.evidence == "logprobs" and not any(
+        "seed" in each.completion.dropped for each in asked if each is not None
+    )
 
 
 def _write_round(watch: DriftWatch, asked: Sequence[_Asked | None], *, at: int) -> DriftRound:
@@ -350,7 +362,10 @@ def _find_mean(values: Iterable[float | None]) -> float | None:
 
 def describe(watch: DriftWatch, change: DriftChange) -> str:
     """A change in a sentence, such as `answers of m changed between 09:10 and 09:20`."""
-    times = f"between {iso(change.from_at)[:16]} and {iso(change.until_at)[:16]} UTC"
+    from_at, until_at = iso(change.from_at), iso(change.until_at)
+    # Rounds that were asked by hand may lie within a minute.
+    end = 16 if from_at[:16] != until_at[:16] else 19
+    times = f"between {from_at[:end]} and {until_at[:end]} UTC"
     p = "p < 0.001" if change.p < 0.001 else f"p = {change.p:.3f}"
     what, of = ("probes", "") if watch.source == "probes" else ("requests", " to repeated requests")
     moved = f"{len(change.moved)} of {change.probes} {what}"

@@ -483,6 +483,12 @@ def sign_in_on_every_server(connection: Connection) -> None:
     Table("ended_sessions", MetaData()).drop(connection, checkfirst=True)
 
 
+@migration
+def count_seeded_repeats(connection: Connection) -> None:
+    for table in (tables.drift_rounds, tables.drift_changes):
+        reshape(connection, table)
+
+
 def read_made_at(connection: Connection) -> int:
     """When this database was made, in Unix microseconds: what tells it from any other."""
     first = select(tables.migrations.c.applied_at).where(tables.migrations.c.number == 1)

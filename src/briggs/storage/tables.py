@@ -930,6 +930,7 @@ drift_rounds = Table(
     Column("completion_tokens", Float),
     Column("failures", Integer, nullable=False),
     Column("p", Float),
+    Column("seeded_repeats", Float),
     sqlite_with_rowid=False,
 )
 
@@ -951,6 +952,9 @@ drift_changes = Table(
     Column("fingerprints_now", Json(list[str]), nullable=False),
     Column("duration_ms_before", Float),
     Column("duration_ms_now", Float),
+    Column("seeded_repeats_before", Float),
+    Column("seeded_repeats_now", Float),
+    Column("seeded_repeats_across", Float),
     sqlite_with_rowid=False,
 )
 

@@ -76,6 +76,9 @@ class DriftRound(msgspec.Struct, kw_only=True):
     """How many probes were not answered."""
     p: float | None = None
     """The probability that chance alone makes the windows differ so. None before there are two."""
+    seeded_repeats: float | None = None
+    """The share of answers that are those of the round before, from 0 to 1. Of traffic, the share
+    of pairs of the window that are the same. None where no seed was sent."""
 
 
 class DriftChange(msgspec.Struct, kw_only=True):
@@ -103,6 +106,12 @@ class DriftChange(msgspec.Struct, kw_only=True):
     fingerprints_now: list[str]
     duration_ms_before: float | None
     duration_ms_now: float | None
+    seeded_repeats_before: float | None = None
+    """The share of pairs of seeded answers to a request that are the same, from 0 to 1. None where
+    no seed was sent."""
+    seeded_repeats_now: float | None = None
+    seeded_repeats_across: float | None = None
+    """Of pairs with one answer of each window."""
 
 
 class DriftMove(msgspec.Struct, kw_only=True):

@@ -79,10 +79,14 @@ async def show(request: Request) -> Response:
     if rounds:
         durations = [each.duration_ms for each in rounds]
         tokens = [each.completion_tokens for each in rounds]
+        repeats = [
+            None if each.seeded_repeats is None else each.seeded_repeats * 100 for each in rounds
+        ]
         plots = [
             draw_statistic(rounds, changes),
             draw_figure("Time", rounds, durations, changes, unit=" ms"),
             draw_figure("Tokens out", rounds, tokens, changes),
+            draw_figure("Seeded repeats", rounds, repeats, changes, unit=" %"),
         ]
     return await render(
         request,

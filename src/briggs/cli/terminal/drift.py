@@ -51,6 +51,17 @@ def print_changes(found: Sequence[DriftChange]) -> None:
                 for each in (change.fingerprints_before, change.fingerprints_now)
             )
             console.print(Text(f"  fingerprint: {printable(before)} → {printable(now)}"))
+        if change.seeded_repeats_across is not None:
+            console.print(Text(f"  same answer with the same seed: {_say_repeats(change)}"))
+
+
+def _say_repeats(change: DriftChange) -> str:
+    shares = (
+        ("before", change.seeded_repeats_before),
+        ("now", change.seeded_repeats_now),
+        ("across the change", change.seeded_repeats_across),
+    )
+    return ", ".join(f"{share:.0%} {when}" for when, share in shares if share is not None)
 
 
 def _quote(text: str | None) -> str:
