@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from briggs.record.hours import HourLearning
 from briggs.storage import Query, Store, hours, pages, zones
+from briggs.storage.hours import read_zone
 from briggs.storage.queries import select_page
 from briggs.storage.tables import rollup_changes
 from briggs.types.completion_filters import parse_completion_filter
@@ -248,7 +249,9 @@ async def test_hours_that_cannot_be_better_are_not_sorted(
 async def test_what_is_being_written_is_not_remembered(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An hour that an open transaction changes stays unknown, until it is read afterwards."""
+    """An hour that an open transaction changes stays unknown, until it is read afterwards. Until
+    then a list reads it once, not again and again.
+    """
     old = finished(created_at=current_time_us() - 5 * HOUR, model="a")
     await store.settle(old)
     await until(lambda: not read_rows(store, select(rollup_changes)))
@@ -264,8 +267,15 @@ async def test_what_is_being_written_is_not_remembered(
     monkeypatch.setattr(known, "settle", lambda: None)
     known.touch([key])
     query = Query(organization_id="default", sort="cost")
+    reads: list[int] = []
+
+    def count(connection: Connection, **of: Any) -> Any:
+        reads.append(of["hour"])
+        return read_zone(connection, **of)
+
+    monkeypatch.setattr(zones, "read_zone", count)
     await store.completions.list_summaries(query)
-    assert not is_known()
+    assert not is_known() and reads.count(key[1]) == 1
     settle()
     await store.completions.list_summaries(query)
     assert is_known()

@@ -177,7 +177,9 @@ class Zones:
             if organization_id not in self._maps:
                 self._maps[organization_id] = _Map(present, present)
             known = self._maps[organization_id]
-            again = sorted((hour for hour in known.dirty if hour < present), reverse=True)
+            # What a transaction is changing cannot be learnt before it ends.
+            writing = {hour for owner, hour in self._open if owner == organization_id}
+            again = sorted((hour for hour in known.dirty - writing if hour < present), reverse=True)
             low, high = known.low, known.high
         if again:
             count = 1
