@@ -46,8 +46,8 @@ EXPECTED = [
 ]
 EXCEPTIONS = {
     "internalServerException": (502, "api_error"),
-    "modelStreamErrorException": (424, "invalid_request_error"),
-    "modelTimeoutException": (408, "invalid_request_error"),
+    "modelStreamErrorException": (424, "api_error"),
+    "modelTimeoutException": (408, "timeout_error"),
     "serviceUnavailableException": (503, "overloaded_error"),
     "throttlingException": (429, "rate_limit_error"),
     "validationException": (400, "invalid_request_error"),

@@ -22,8 +22,9 @@ from briggs.wires.anthropic.plain import fit
 from briggs.wires.anthropic.wire import AnthropicWire
 
 _TYPES = {status: type for type, status in STATUSES.items()}
-# Overloaded servers of others answer 503.
-_OVERLOADED = 503
+# What others answer where Anthropic has another status: Bedrock's models that are late or fail, and
+# servers that are overloaded.
+_ALIKE = {408: 504, 424: 500, 503: 529}
 
 
 class MessageFace:
@@ -75,7 +76,7 @@ def _find_type(error: BriggsError) -> str:
     """Anthropic's type for an error: its own if it has one, or else that of its status."""
     if error.type in STATUSES and STATUSES[error.type] == error.http_status:
         return error.type
-    status = 529 if error.http_status == _OVERLOADED else error.http_status
+    status = _ALIKE.get(error.http_status, error.http_status)
     return _TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
 
 
