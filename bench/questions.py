@@ -52,6 +52,7 @@ LIST_MS, SEARCH_MS, QUEUE_MS, FIRST_MS = 150, 300, 50, 500
 TARGET_ROWS = 1_000_000
 ORDERS = ("oldest", "newest", "low_logprob", "random")
 TASK = "/api/v1/feedback_task"
+FEEDBACK = "/api/v1/feedback"
 TABLES_SHOWN = 8
 ALL = "all"
 
@@ -189,6 +190,12 @@ class Caller:
         self.send("DELETE", path)
         return taken
 
+    def time_after_grade(self, browser: Browser, path: str) -> Answer:
+        """How long a page takes after a reviewer has changed a grade."""
+        [grade] = self.send("GET", f"{FEEDBACK}?task_id={TASK_ID}&limit=1")["data"]
+        self.send("POST", f"{FEEDBACK}/{grade['id']}", {"comment": str(time.time_ns())})
+        return self.measure(lambda: browser.open(path))
+
 
 def list_questions(caller: Caller, browser: Browser) -> Iterator[Question]:
     """What is measured."""
@@ -217,7 +224,11 @@ def list_questions(caller: Caller, browser: Browser) -> Iterator[Question]:
     yield opens("the page with the list", "/completions?range=all", LIST_MS)
     yield opens("its facets and bars, 24 hours", "/completions/overview", LIST_MS)
     yield opens("its facets and bars, 30 days", "/completions/overview?range=30d", LIST_MS)
-    yield opens("the page with a task's results", f"/feedback/{TASK_ID}", LIST_MS)
+    results = f"/feedback/{TASK_ID}"
+    yield opens("the page with a task's results", results, LIST_MS)
+    after = "a task's results after a grade"
+    yield Question(after, lambda: caller.time_after_grade(browser, results), LIST_MS)
+    yield opens("where a task's reviewers differ", f"{results}?tab=differ", LIST_MS)
 
     def asks(name: str, method: str, path: str, body: Any, ms_max: float) -> Question:
         return Question(name, lambda: caller.time(method, path, body), ms_max)

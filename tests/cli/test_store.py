@@ -95,7 +95,7 @@ def create_rows(table: Table) -> list[list[Any]]:
 
 _OF_ITS_OWN = (
     *("migrations", "copied_from", "changes", "nodes", "leases", "node_messages", "allowances"),
-    *("hours", "feedback_marks", "sign_ins"),
+    *("hours", "feedback_marks", "feedback_together", "feedback_sums", "sign_ins"),
 )
 
 

@@ -38,6 +38,8 @@ OF_ALL = {
     "eval_runs._list_running": "the runs that a dead process left",
     "feedback_fill.step": "the next queue to fill, of whichever",
     "feedback_fill.waits": "whether there is a queue to fill",
+    "feedback_sums.count_some": "the next task whose feedback is counted, of whichever",
+    "feedback_sums.waits": "whether there is feedback to count",
     "feedback_matches._read_selectors": "the tasks of all of them are remembered",
     "lake._list_deleting": "what the lake has to delete, of whichever",
     "records._fail": "the calls that a dead process left",

@@ -22,7 +22,9 @@ from briggs.storage.tables import (
     completions,
     feedback_counts,
     feedback_queue,
+    feedback_sums,
     feedback_tasks,
+    feedback_together,
     migrations,
     pieces,
     rollup_changes,
@@ -31,6 +33,7 @@ from briggs.storage.tables import (
 )
 from briggs.storage.verify import PAGE_ROWS, RecordReader, verify
 from briggs.types.completions import Completion
+from briggs.types.feedback import Feedback
 from tests.storage.conftest import change_rows, read_rows
 from tests.storage.histories import create_history, list_pieces
 from tests.storage.records import completions as any_completions
@@ -218,10 +221,42 @@ async def test_wrong_uses(
     assert all("run `briggs store recount`" in each for each in found)
     await store.close()
     folder = tmp_path / "data"
-    assert open_and_recount(folder, address=address, password=None) == 3
+    assert open_and_recount(folder, address=address, password=None) == (3, 0)
     with open_reader(folder, address=address) as reader:
         assert find_all(reader) == []
-    assert open_and_recount(folder, address=address, password=None) == 0
+    assert open_and_recount(folder, address=address, password=None) == (0, 0)
+
+
+async def test_wrong_sums_of_feedback(
+    store: Store, problems: Callable[[], list[str]], address: str | None, tmp_path: Path
+) -> None:
+    """What is not counted as reviewers said it is found, until it is counted again."""
+    task, one = await create_task(store, "a"), finished()
+    await store.settle(one)
+    for reviewer in ("ann", "ben"):
+        given = Feedback(
+            organization_id="default",
+            task_id=task.id,
+            task_version=1,
+            reviewer=reviewer,
+            json_values={"right": True},
+            completion_ids=[one.id],
+        )
+        await store.feedback.create(given, task=task)
+    assert problems() == []
+    ours = feedback_sums.c.organization_id == "default"
+    await change_rows(store, update(feedback_sums).where(ours).values(total=7))
+    [found] = problems()
+    assert found.startswith(f"in task {task.id}, the sums of version 1 are not")
+    assert found.endswith("run `briggs store recount`")
+    await change_rows(store, delete(feedback_together).where(feedback_together.c.version == 1))
+    assert f"in task {task.id}, what reviewers said of completion {one.id}" in problems()[0]
+    await store.close()
+    folder = tmp_path / "data"
+    assert open_and_recount(folder, address=address, password=None) == (0, 1)
+    with open_reader(folder, address=address) as reader:
+        assert find_all(reader) == []
+    assert open_and_recount(folder, address=address, password=None) == (0, 0)
 
 
 async def test_a_wrong_sum(store: Store, problems: Callable[[], list[str]]) -> None:

@@ -77,10 +77,10 @@ def copy(source: str, target: str) -> None:
 @store.command(cls=Command)
 @record_options
 def recount(settings: Settings) -> None:
-    """Count again how often each piece of a history is used, and mend what is wrong.
+    """Count again how often pieces of histories are used, and what reviewers said.
 
-    Stop the servers first. Pieces that nothing uses are deleted. It is needed only if
-    `briggs verify` says so.
+    What was counted wrongly is mended. Stop the servers first. Pieces that nothing uses are
+    deleted. It is needed only if `briggs verify` says so.
 
     \b
     Examples:
@@ -89,10 +89,11 @@ def recount(settings: Settings) -> None:
     """
     from briggs.storage.recounts import open_and_recount
 
-    mended = open_and_recount(
+    pieces, tasks = open_and_recount(
         settings.data, address=settings.store_address, password=settings.store_password
     )
-    click.echo(f"{mended:,} pieces were counted wrongly, and are right now.", err=True)
+    said = f"{pieces:,} pieces and the feedback of {tasks:,} tasks were counted wrongly"
+    click.echo(f"{said}, and are right now.", err=True)
 
 
 def _refuse_password(place: str, *, variable: str) -> None:

@@ -3,7 +3,7 @@
 Cohen, "A coefficient of agreement for nominal scales" (1960); Fleiss, "Measuring nominal scale
 agreement among many raters" (1971); Krippendorff, "Computing Krippendorff's Alpha-Reliability"
 (2011). Kappas of numbers have quadratic weights: Cohen, "Weighted kappa" (1968). Where nothing can
-be said, because too few answered or all say the same, they are None.
+be said, because too few answered, all say the same, or numbers are too large, they are None.
 
 Words for the figures are from two published scales, and only for `UNITS_MIN` completions or more.
 """
@@ -11,9 +11,9 @@ Words for the figures are from two published scales, and only for `UNITS_MIN` co
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import combinations, permutations
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -22,6 +22,10 @@ Level = Literal["nominal", "ordinal", "interval"]
 Units = Sequence[Mapping[str, Hashable]]
 """For each completion, the answer of each reviewer; reviewers need not grade all of them."""
 
+
+AnswerPair = tuple[int, Any, Any]
+"""Two answers about one completion, in the order of their reviewers' names, after the number of all
+answers about it."""
 
 UNITS_MIN = 10
 """With fewer completions that two reviewers graded, one more answer could change every figure."""
@@ -83,30 +87,52 @@ class Agreement(msgspec.Struct, kw_only=True, frozen=True):
 
 def measure(units: Units, *, level: Level) -> Agreement:
     """Measure the agreement on one field."""
-    reviewers = sorted({reviewer for unit in units for reviewer in unit})
-    shared = [unit for unit in units if len(unit) > 1]
-    pairs = [(unit[reviewers[0]], unit[reviewers[1]]) for unit in shared if len(reviewers) == 2]
-    answers = [list(unit.values()) for unit in shared]
-    alpha = krippendorffs_alpha(answers, level=level)
-    cohens = cohens_kappa(pairs, level=level)
-    alike = _most_common_size(answers)
-    fleiss = fleiss_kappa(alike, level=level)
+    ratings = Counter(reviewer for unit in units for reviewer in unit)
+    return measure_pairs(
+        Counter(pair for unit in units for pair in list_pairs(unit)), ratings=ratings, level=level
+    )
+
+
+def list_pairs(unit: Mapping[str, Hashable]) -> Iterator[AnswerPair]:
+    """The pairs of the answers about one completion."""
+    for first, second in combinations(sorted(unit), 2):
+        yield len(unit), unit[first], unit[second]
+
+
+def measure_pairs(
+    pairs: Mapping[AnswerPair, int], *, ratings: Mapping[str, int], level: Level
+) -> Agreement:
+    """Measure the agreement on one field, from how often each pair of answers comes and how many
+    answers each reviewer gave. It is the same in whatever order these are given.
+    """
+    reviewers = sorted(ratings)
+    sizes = _count_units(pairs)
+    together: Counter[tuple[Any, Any]] = Counter()
+    for (_, one, other), count in pairs.items():
+        together[one, other] += count
+    alpha = _unless_too_large(_read_alpha, _find_coincidences(pairs), level)
+    cohens = _unless_too_large(_cohens, together, level) if len(reviewers) == 2 else None
+    size = max(sizes, key=lambda size: (sizes[size], size), default=0)
+    largest = {pair: count for pair, count in pairs.items() if pair[0] == size}
+    fleiss = _unless_too_large(_fleiss, largest, level)
+    same = sum(count for (one, other), count in together.items() if one == other)
+    units = sum(sizes.values())
     return Agreement(
         level=level,
         reviewers=reviewers,
-        ratings=sum(map(len, units)),
-        units=len(shared),
-        percent=percent_agreement(answers),
+        ratings=sum(ratings.values()),
+        units=units,
+        percent=same / together.total() if together else None,
         cohens_kappa=cohens,
         fleiss_kappa=fleiss,
         krippendorffs_alpha=alpha,
-        verdict=find_word(alpha, ALPHA_SCALE, units=len(shared)),
+        verdict=find_word(alpha, ALPHA_SCALE, units=units),
         kappa_verdict=(
-            find_word(cohens, KAPPA_SCALE, units=len(pairs))
+            find_word(cohens, KAPPA_SCALE, units=units)
             if len(reviewers) == 2
-            else find_word(fleiss, KAPPA_SCALE, units=len(alike))
+            else find_word(fleiss, KAPPA_SCALE, units=sizes[size])
         ),
-        confusion=confuse(shared),
+        confusion=_lay_out(together),
     )
 
 
@@ -137,11 +163,7 @@ def cohens_kappa(pairs: Sequence[tuple[Any, Any]], *, level: Level = "nominal") 
     """
     if not pairs:
         return None
-    rows, columns = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
-    together = Counter(pairs)
-    return _above_chance(
-        _apart(together.items(), level) / len(pairs), _expect_apart(rows, columns, level)
-    )
+    return _cohens(Counter(pairs), level)
 
 
 def fleiss_kappa(answers: Sequence[Sequence[Any]], *, level: Level = "nominal") -> float | None:
@@ -149,23 +171,13 @@ def fleiss_kappa(answers: Sequence[Sequence[Any]], *, level: Level = "nominal") 
 
     Of numbers it has quadratic weights too: Gwet, "Handbook of Inter-Rater Reliability" (2014).
     """
-    pairs = Counter(pair for unit in answers for pair in _count_pairs(unit).elements())
-    if not pairs:
-        return None
-    assert len({len(unit) for unit in answers}) == 1, "each has as many answers"
-    values = Counter(value for unit in answers for value in unit)
-    return _above_chance(
-        _apart(pairs.items(), level) / pairs.total(), _expect_apart(values, values, level)
-    )
+    assert len({len(unit) for unit in answers}) < 2, "each has as many answers"
+    return _fleiss(_pair_answers(answers), level)
 
 
 def krippendorffs_alpha(answers: Iterable[Sequence[Any]], *, level: Level) -> float | None:
     """For any reviewers and any number of answers, on any scale."""
-    coincidences: Counter[tuple[Any, Any]] = Counter()
-    for unit in answers:
-        for pair, count in _count_pairs(unit).items():
-            coincidences[pair] += count / (len(unit) - 1)  # type: ignore[assignment]
-    return _read_alpha(coincidences, level)
+    return _read_alpha(_find_coincidences(_pair_answers(answers)), level)
 
 
 class Spread(NamedTuple):
@@ -234,43 +246,100 @@ def alpha_of_tallies(sums: Sequence[float]) -> float | None:
     return 1 - (total - 1) * apart / expected if expected > 1e-9 * total**2 else None
 
 
-def confuse(units: Units) -> Confusion:
-    """How often each pair of values was given to the same completion."""
-    counts = Counter(
-        (unit[first], unit[second])
-        for unit in units
-        for first, second in combinations(sorted(unit), 2)
+def _unless_too_large(
+    figure: Callable[[Any, Level], float | None], pairs: Any, level: Level
+) -> float | None:
+    """A figure. None if it needs the squares of numbers that are too large to be squared."""
+    try:
+        return figure(pairs, level)
+    except OverflowError:
+        return None
+
+
+def _pair_answers(answers: Iterable[Sequence[Any]]) -> Counter[AnswerPair]:
+    """The pairs of the answers about each completion, in the order in which these are given."""
+    return Counter(
+        (len(unit), one, other) for unit in answers for one, other in combinations(unit, 2)
     )
-    values = sorted({value for pair in counts for value in pair}, key=_sort_key)
-    return Confusion(values, [[counts[row, column] for column in values] for row in values])
 
 
-def _count_pairs(unit: Sequence[Any]) -> Counter[tuple[Any, Any]]:
-    """The ordered pairs of answers of different reviewers."""
-    if len(unit) < 2:
-        return Counter()
-    return Counter(permutations(unit, 2))
+def _count_units(pairs: Mapping[AnswerPair, int]) -> Counter[int]:
+    """How many completions have how many answers, of those that have two or more."""
+    sizes: Counter[int] = Counter()
+    for (size, _, _), count in pairs.items():
+        sizes[size] += count
+    return Counter({size: count // math.comb(size, 2) for size, count in sizes.items()})
+
+
+def _lay_out(together: Mapping[tuple[Any, Any], int]) -> Confusion:
+    """How often each pair of values was given to the same completion."""
+    values = sorted({value for pair in together for value in pair}, key=_sort_key)
+    return Confusion(
+        values, [[together.get((row, column), 0) for column in values] for row in values]
+    )
+
+
+def _cohens(together: Counter[tuple[Any, Any]], level: Level) -> float | None:
+    """Cohen's kappa of the pairs of two reviewers."""
+    if not together:
+        return None
+    rows: Counter[Any] = Counter()
+    columns: Counter[Any] = Counter()
+    for (row, column), count in together.items():
+        rows[row] += count
+        columns[column] += count
+    return _above_chance(
+        _apart(together.items(), level) / together.total(), _expect_apart(rows, columns, level)
+    )
+
+
+def _fleiss(pairs: Mapping[AnswerPair, int], level: Level) -> float | None:
+    """Fleiss' kappa of the pairs of completions that all have as many answers."""
+    both: Counter[tuple[Any, Any]] = Counter()
+    values: Counter[Any] = Counter()
+    for (_, one, other), count in pairs.items():
+        for first, second in ((one, other), (other, one)):
+            both[first, second] += count
+            # Each answer stands in as many pairs as there are other answers.
+            values[first] += count
+    if not both:
+        return None
+    return _above_chance(
+        _apart(both.items(), level) / both.total(), _expect_apart(values, values, level)
+    )
+
+
+def _find_coincidences(pairs: Mapping[AnswerPair, int]) -> dict[tuple[Any, Any], float]:
+    """How often each two values stand together, of as many as there are answers."""
+    shares: defaultdict[tuple[Any, Any], list[float]] = defaultdict(list)
+    for (size, one, other), count in pairs.items():
+        for pair in ((one, other), (other, one)):
+            shares[pair].append(count / (size - 1))
+    return {pair: math.fsum(some) for pair, some in shares.items()}
 
 
 def _read_alpha(coincidences: Mapping[tuple[Any, Any], float], level: Level) -> float | None:
-    totals: dict[Any, float] = {}
+    shares: defaultdict[Any, list[float]] = defaultdict(list)
     for (value, _), weight in coincidences.items():
-        totals[value] = totals.get(value, 0.0) + weight
-    total = sum(totals.values())
+        shares[value].append(weight)
+    totals = {value: math.fsum(some) for value, some in shares.items()}
+    if len(totals) < 2:
+        return None
+    total = math.fsum(totals.values())
     if level == "nominal":
-        observed = sum(weight for (a, b), weight in coincidences.items() if a != b)
-        expected = total**2 - sum(weight**2 for weight in totals.values())
+        observed = math.fsum(weight for (a, b), weight in coincidences.items() if a != b)
+        expected = total**2 - math.fsum(weight**2 for weight in totals.values())
     else:
         place = _rank(totals) if level == "ordinal" else {value: float(value) for value in totals}
-        observed = sum(
+        observed = math.fsum(
             weight * (place[a] - place[b]) ** 2 for (a, b), weight in coincidences.items()
         )
         # The sum over all pairs of different values, without walking them.
-        middle = sum(weight * place[value] for value, weight in totals.items()) / (total or 1)
-        spread = sum(weight * (place[value] - middle) ** 2 for value, weight in totals.items())
+        middle = math.fsum(weight * place[value] for value, weight in totals.items()) / total
+        spread = math.fsum(
+            weight * (place[value] - middle) ** 2 for value, weight in totals.items()
+        )
         expected = 2 * total * spread
-    if len(totals) < 2:
-        return None
     return 1 - (total - 1) * observed / expected
 
 
@@ -282,12 +351,6 @@ def _rank(totals: Mapping[Any, float]) -> dict[Any, float]:
         places[value] = below + totals[value] / 2
         below += totals[value]
     return places
-
-
-def _most_common_size(answers: Sequence[Sequence[Hashable]]) -> list[Sequence[Hashable]]:
-    sizes = Counter(map(len, answers))
-    size = max(sizes, key=lambda size: (sizes[size], size), default=0)
-    return [unit for unit in answers if len(unit) == size]
 
 
 def _apart(pairs: Iterable[tuple[tuple[Any, Any], int]], level: Level) -> float:
@@ -304,7 +367,7 @@ def _expect_apart(rows: Counter[Any], columns: Counter[Any], level: Level) -> fl
         return 1 - sum(rows[value] * columns[value] for value in rows) / total
     # The mean square of a difference is that of each, less twice the product of the means. The
     # numbers are moved near 0, so that no digits are lost.
-    middle = math.fsum(rows.elements()) / rows.total()
+    middle = math.fsum(count * value for value, count in rows.items()) / rows.total()
     (first, first_squares), (second, second_squares) = (
         [
             math.fsum(count * (value - middle) ** power for value, count in counts.items())

@@ -8,12 +8,20 @@ from typing import Any
 
 import msgspec
 
-from briggs.feedback.answers import Answers, find_level, freeze_ratings, list_ratings, read_answers
-from briggs.storage import Store
+from briggs.feedback.answers import (
+    Answers,
+    freeze_ratings,
+    list_ratings,
+    read_answers,
+    read_version,
+)
+from briggs.storage import FeedbackQuery, Store
+from briggs.storage.feedback_sums import SummedFeedback
 from briggs.types.errors import InvalidRequest
-from briggs.types.feedback import Feedback, FeedbackTask
+from briggs.types.feedback import Feedback, FeedbackTask, TaskVersion
 from briggs.types.fields import Field
-from briggs.types.forms import read_form
+from briggs.types.ratings import find_level
+from briggs.types.together import DECIDED, DIFFERS, SHARED, list_compared
 
 
 class Decision(msgspec.Struct, kw_only=True, frozen=True):
@@ -69,6 +77,17 @@ async def list_disagreements(
     `NotFound` for a version that does not exist, and `InvalidRequest` for a field that cannot be
     compared.
     """
+    if field is None and not undecided:
+        chosen = await read_version(store, task, version=version)
+        summed = await store.feedback_sums.read(
+            task.id,
+            organization_id=task.organization_id,
+            version=chosen.version,
+            limit=limit,
+            offset=offset,
+        )
+        if summed is not None:
+            return await read_disagreements(store, task, version=chosen, summed=summed)
     answers = await read_answers(store, task, version=version)
     return await asyncio.to_thread(
         find_disagreements, answers, field=field, undecided=undecided, limit=limit, offset=offset
@@ -97,6 +116,35 @@ def find_disagreements(
     )
 
 
+async def read_disagreements(
+    store: Store, task: FeedbackTask, *, version: TaskVersion, summed: SummedFeedback
+) -> Disagreements:
+    """As `find_disagreements`, of the completions that the store's sums name, in their order."""
+    query = FeedbackQuery(organization_id=task.organization_id, task_id=task.id)
+    about = await store.feedback.list_about(summed.differing, query=query)
+    fields = list_compared(version.json_schema)
+    found = []
+    for id in summed.differing:
+        answers: dict[str, Feedback] = {}
+        decision: Feedback | None = None
+        for each in about[id]:
+            if each.task_version != version.version:
+                continue
+            if each.reviewer_kind == "lead":
+                decision = each
+            else:
+                answers[each.reviewer] = each
+        found.append(_compare(id, answers, fields, decision=decision))
+    return Disagreements(
+        version=version.version,
+        shared=summed.counts.get(SHARED, 0),
+        total=summed.counts.get(DIFFERS, 0),
+        decided=summed.counts.get(DECIDED, 0),
+        # Feedback may have changed since the sums were read.
+        data=[each for each in found if each.fields],
+    )
+
+
 def _find(answers: Answers, name: str | None) -> list[Disagreement]:
     fields = _choose_fields(answers.version.json_schema, name)
     found = [
@@ -109,7 +157,7 @@ def _find(answers: Answers, name: str | None) -> list[Disagreement]:
 
 
 def _choose_fields(schema: Mapping[str, Any], name: str | None) -> list[Field]:
-    fields = [field for field in read_form(schema).fields if field.path and field.kind != "text"]
+    fields = list_compared(schema)
     if name is None:
         return fields
     chosen = [field for field in fields if field.name == name]

@@ -9,20 +9,12 @@ from collections.abc import Sequence
 import msgspec
 
 from briggs.estimates.agreement import SOURCES, Agreement, measure
-from briggs.feedback.answers import (
-    Answers,
-    Ratings,
-    find_level,
-    freeze_ratings,
-    list_groups,
-    list_ratings,
-    read_answers,
-    show,
-)
+from briggs.feedback.answers import Answers, Ratings, freeze_ratings, list_ratings, read_answers
 from briggs.storage import Store
 from briggs.types.feedback import FeedbackTask
 from briggs.types.fields import Field
 from briggs.types.forms import read_form
+from briggs.types.ratings import find_level, list_groups, show
 
 OPTIONS_MAX = 50
 """How many items are reported of a list that takes any value; the most common ones."""

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from briggs.estimates.agreement import Agreement, measure
+from briggs.estimates.agreement import Agreement, AnswerPair, measure_pairs
 from briggs.feedback.answers import (
     Answers,
-    find_level,
     freeze_ratings,
-    list_groups,
     list_ratings,
     read_answers,
-    show,
+    read_version,
 )
-from briggs.feedback.disagreements import Disagreements, find_disagreements
+from briggs.feedback.disagreements import Disagreements, find_disagreements, read_disagreements
 from briggs.storage import Store
-from briggs.types import json
-from briggs.types.feedback import Feedback, FeedbackTask, ReviewerKind
+from briggs.types.feedback import Feedback, FeedbackTask, ReviewerKind, TaskVersion
 from briggs.types.fields import Field
 from briggs.types.forms import read_form
-
-Side = Literal["people", "models"]
-"""Whose answers: those of reviewers of the kind `model`, or all others."""
+from briggs.types.ratings import find_level, show
+from briggs.types.together import ReviewerAnswer, Side, count_together, list_compared, read_counts
 
 BARS_MAX = 20
 GROUPS_MAX = 8
@@ -122,44 +119,97 @@ class KnownResults:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[tuple[str, str, int], tuple[object, FirstResults]] = {}
+        self._known: dict[tuple[str, str, int, int], tuple[object, FirstResults]] = {}
 
     async def read(self, task: FeedbackTask, *, version: int | None, least: int) -> FirstResults:
         """The results of a version, by default the newest. Raises `NotFound`."""
-        # Before the answers, so that what changes meanwhile is not taken for known.
-        state = await self._store.feedback.read_mark(task), task.version, least
-        key = task.organization_id, task.id, task.version if version is None else version
+        # Before what is counted, so that what changes meanwhile is not taken for known.
+        mark = await self._store.feedback_sums.read_mark(
+            task.id, organization_id=task.organization_id
+        )
+        state = mark, task.version
+        key = task.organization_id, task.id, task.version if version is None else version, least
         known = self._known.pop(key, None)
         if known is None or known[0] != state:
-            answers = await read_answers(self._store, task, version=version)
-            known = state, await asyncio.to_thread(_summarise_first, answers, least)
+            known = state, await read_first_results(self._store, task, version=version, least=least)
         self._known[key] = known
         if len(self._known) > KNOWN_MAX:
             del self._known[next(iter(self._known))]
         return known[1]
 
 
+async def read_first_results(
+    store: Store, task: FeedbackTask, *, version: int | None = None, least: int, offset: int = 0
+) -> FirstResults:
+    """The results of a version, by default the newest, and a page of where reviewers differ.
+
+    Both are from the sums that the store keeps. While these lack earlier feedback, all of it is
+    read. Raises `NotFound`.
+    """
+    chosen = await read_version(store, task, version=version)
+    summed = await store.feedback_sums.read(
+        task.id,
+        organization_id=task.organization_id,
+        version=chosen.version,
+        limit=least,
+        offset=offset,
+    )
+    if summed is None:
+        answers = await read_answers(store, task, version=version)
+        return await asyncio.to_thread(_summarise_first, answers, least, offset)
+    results = await asyncio.to_thread(
+        summarise_counts, summed.counts, version=chosen, versions=summed.versions
+    )
+    page = await read_disagreements(store, task, version=chosen, summed=summed)
+    return FirstResults(results, page)
+
+
 async def read_results(store: Store, task: FeedbackTask, *, version: int | None = None) -> Results:
     """The results of a version, by default the newest. Raises `NotFound`."""
-    answers = await read_answers(store, task, version=version)
-    return await asyncio.to_thread(summarise, answers)
+    return (await read_first_results(store, task, version=version, least=0)).results
 
 
 def summarise(answers: Answers) -> Results:
     """The results of some answers."""
-    fields = [field for field in read_form(answers.version.json_schema).fields if field.path]
-    compared = [field for field in fields if field.kind != "text"]
+    fields = list_compared(answers.version.json_schema)
+    counts: Counter[str] = Counter()
+    for id, by_reviewer in answers.by_completion.items():
+        counts += count_together(
+            fields,
+            {
+                name: ReviewerAnswer(each.reviewer_kind, each.json_values)
+                for name, each in by_reviewer.items()
+            },
+            completion=answers.completions.get(id),
+            is_decided=id in answers.decisions,
+        ).counts
+    return summarise_counts(counts, version=answers.version, versions=answers.counts)
+
+
+def summarise_counts(
+    counts: Mapping[str, int], *, version: TaskVersion, versions: Mapping[int, int]
+) -> Results:
+    """The results of what reviewers said together. It is the same whatever the order."""
+    found = read_counts(counts)
+    by_field = {word: _group_by_field(found.get(word, ())) for word in _OF_FIELDS}
+    fields = [field for field in read_form(version.json_schema).fields if field.path]
     return Results(
-        version=answers.version.version,
-        versions=dict(sorted(answers.counts.items())),
-        fields=[_summarise_field(field, answers) for field in compared],
-        reviewers=_summarise_reviewers(compared, answers),
+        version=version.version,
+        versions=dict(sorted(versions.items())),
+        fields=[
+            _summarise_field(
+                field, {word: by_field[word].get(field.name, []) for word in _OF_FIELDS}
+            )
+            for field in fields
+            if field.kind != "text"
+        ],
+        reviewers=_summarise_reviewers(found),
         left_out=[field.name for field in fields if field.kind == "text"],
     )
 
 
-def _summarise_first(answers: Answers, least: int) -> FirstResults:
-    return FirstResults(summarise(answers), find_disagreements(answers, limit=least))
+def _summarise_first(answers: Answers, least: int, offset: int) -> FirstResults:
+    return FirstResults(summarise(answers), find_disagreements(answers, limit=least, offset=offset))
 
 
 def list_between(
@@ -169,54 +219,64 @@ def list_between(
     found = [each for each in read_form(answers.version.json_schema).fields if each.name == field]
     for id, by_reviewer in answers.by_completion.items() if found else ():
         sides = _split(found[0], by_reviewer)
-        if people in map(show, sides["people"].values()) and models in map(
-            show, sides["models"].values()
-        ):
+        if people in map(show, sides["people"]) and models in map(show, sides["models"]):
             yield id, by_reviewer
 
 
-def _summarise_field(field: Field, answers: Answers) -> FieldResults:
-    level = find_level(field)
-    by_completion = {id: _split(field, each) for id, each in answers.by_completion.items()}
-    units = list(by_completion.values())
-    groups = _list_means(by_completion, answers)
-    people = [unit["people"] for unit in units]
-    numbers = _list_numbers(people)
+def _split(field: Field, by_reviewer: Mapping[str, Feedback]) -> dict[Side, list[Hashable]]:
+    """The values of people and of models."""
+    values = freeze_ratings(field, list_ratings(field, by_reviewer, find_level(field)))
+    sides: dict[Side, list[Hashable]] = {"people": [], "models": []}
+    for reviewer, value in values.items():
+        is_model = by_reviewer[reviewer].reviewer_kind == "model"
+        sides["models" if is_model else "people"].append(value)
+    return sides
+
+
+_Counted = list[tuple[list[Any], int]]
+"""The rest of the names of counts, in their order, and the counts."""
+
+_OF_FIELDS = ("rated", "pair", "square", "bar", "mean")
+
+
+def _group_by_field(counted: Iterable[tuple[list[Any], int]]) -> dict[str, _Counted]:
+    found: dict[str, _Counted] = defaultdict(list)
+    for (field, *rest), count in counted:
+        found[field].append((rest, count))
+    return found
+
+
+def _summarise_field(field: Field, counted: Mapping[str, _Counted]) -> FieldResults:
+    groups = _list_means(counted["mean"])
+    whole = next(iter(groups[""]), None)
+    pairs: Counter[AnswerPair] = Counter()
+    for (size, one, other), count in counted["pair"]:
+        pairs[size, one, other] += count
+    ratings = {reviewer: count for [reviewer], count in counted["rated"]}
     return FieldResults(
         name=field.name,
         title=field.title or field.name,
-        bars=_list_bars(field, units),
-        people=measure(people, level=level),
-        mean=sum(numbers) / len(numbers) if numbers else None,
+        bars=_list_bars(field, counted["bar"]),
+        people=measure_pairs(pairs, ratings=ratings, level=find_level(field)),
+        mean=whole.people if whole else None,
         is_share=field.kind == "boolean",
         weeks=sorted(groups["week"], key=lambda each: each.name),
         by_model=groups["model"][:GROUPS_MAX],
         by_tag=groups["tag"][:GROUPS_MAX],
-        models=_compare(field, units),
+        models=_compare(field, counted["square"]),
     )
 
 
-def _split(field: Field, by_reviewer: Mapping[str, Feedback]) -> dict[Side, dict[str, Hashable]]:
-    """The values of people and of models, by reviewer."""
-    values = freeze_ratings(field, list_ratings(field, by_reviewer, find_level(field)))
-    sides: dict[Side, dict[str, Hashable]] = {"people": {}, "models": {}}
-    for reviewer, value in values.items():
-        is_model = by_reviewer[reviewer].reviewer_kind == "model"
-        sides["models" if is_model else "people"][reviewer] = value
-    return sides
-
-
-def _list_bars(field: Field, units: Sequence[Mapping[Side, Mapping[str, Hashable]]]) -> list[Bar]:
+def _list_bars(field: Field, counted: _Counted) -> list[Bar]:
     counts: dict[Side, Counter[str]] = {"people": Counter(), "models": Counter()}
-    for unit in units:
-        for side, values in unit.items():
-            for value in values.values():
-                counts[side].update(_list_items(field, value))
+    for (side, item), count in counted:
+        counts[side][item] += count
     options = [show(option.value) for option in field.options]
     if field.kind == "scale" and field.minimum is not None and field.maximum is not None:
         options = [str(each) for each in range(int(field.minimum), int(field.maximum) + 1)]
     if not options or len(options) > BARS_MAX:
-        options = [name for name, _ in (counts["people"] + counts["models"]).most_common(BARS_MAX)]
+        given = counts["people"] + counts["models"]
+        options = sorted(given, key=lambda each: (-given[each], each))[:BARS_MAX]
         options.sort(key=_read_order)
     return [
         Bar(value=each, people=counts["people"][each], models=counts["models"][each])
@@ -224,102 +284,85 @@ def _list_bars(field: Field, units: Sequence[Mapping[Side, Mapping[str, Hashable
     ]
 
 
-def _list_items(field: Field, value: Any) -> list[str]:
-    """The options of a value; each of them if there are several."""
-    if field.kind == "choices":
-        return [show(each) for each in json.decode(value)]
-    return [show(value)]
-
-
-def _list_means(
-    units: Mapping[str, Mapping[Side, Mapping[str, Hashable]]], answers: Answers
-) -> dict[str, list[GroupMeans]]:
-    """The means of each model, tag and week, those with the most ratings first."""
-    numbers: dict[tuple[str, str], dict[Side, list[float]]] = defaultdict(
+def _list_means(counted: _Counted) -> dict[str, list[GroupMeans]]:
+    """The means of all, of each model, tag and week, those with the most ratings first."""
+    numbers: dict[tuple[str, str], dict[Side, list[tuple[float, int]]]] = defaultdict(
         lambda: {"people": [], "models": []}
     )
-    for id, unit in units.items():
-        found = {side: _list_numbers([values]) for side, values in unit.items()}
-        for group in list_groups(answers.completions.get(id)):
-            for side, given in found.items():
-                numbers[group][side] += given
+    for (kind, name, side, number), count in counted:
+        numbers[kind, name][side].append((number, count))
     means: dict[str, list[GroupMeans]] = defaultdict(list)
     for (kind, name), sides in numbers.items():
-        if ratings := sum(map(len, sides.values())):
-            people, models = _mean(sides["people"]), _mean(sides["models"])
-            means[kind].append(GroupMeans(name=name, people=people, models=models, ratings=ratings))
+        means[kind].append(
+            GroupMeans(
+                name=name,
+                people=_mean(sides["people"]),
+                models=_mean(sides["models"]),
+                ratings=sum(count for given in sides.values() for _, count in given),
+            )
+        )
     for each in means.values():
         each.sort(key=lambda group: (-group.ratings, group.name))
     return means
 
 
-def _compare(
-    field: Field, units: Sequence[Mapping[Side, Mapping[str, Hashable]]]
-) -> ModelsAgainstPeople | None:
-    pairs = [
-        (person, model)
-        for unit in units
-        for person in unit["people"].values()
-        for model in unit["models"].values()
-    ]
+def _compare(field: Field, counted: _Counted) -> ModelsAgainstPeople | None:
+    pairs = sum(count for _, count in counted)
     if not pairs:
         return None
-    counts = Counter((show(person), show(model)) for person, model in pairs)
+    counts: Counter[tuple[str, str]] = Counter()
+    for (person, model), count in counted:
+        counts[show(person), show(model)] += count
     places = {show(option.value): place for place, option in enumerate(field.options)}
     values = sorted(
         {each for pair in counts for each in pair},
         key=lambda each: (places.get(each, len(places)), _read_order(each)),
     )
-    numbers = [
-        (float(a), float(b))
-        for a, b in pairs
-        if isinstance(a, int | float) and isinstance(b, int | float)
+    apart = [
+        (model - person, count)
+        for (person, model), count in counted
+        if isinstance(person, int | float) and isinstance(model, int | float)
     ]
     is_ordered = find_level(field) != "nominal"
+    near = sum(count for difference, count in apart if abs(difference) <= 1)
     return ModelsAgainstPeople(
         values=values,
         counts=[[counts[row, column] for column in values] for row in values],
-        pairs=len(pairs),
-        same=sum(a == b for a, b in pairs) / len(pairs),
-        near=sum(abs(a - b) <= 1 for a, b in numbers) / len(pairs) if is_ordered else None,
-        stricter=_mean([b - a for a, b in numbers]) if is_ordered else None,
+        pairs=pairs,
+        same=sum(count for (person, model), count in counted if person == model) / pairs,
+        near=near / pairs if is_ordered else None,
+        stricter=_mean(apart) if is_ordered else None,
     )
 
 
-def _summarise_reviewers(fields: Sequence[Field], answers: Answers) -> list[ReviewerResults]:
-    given: Counter[str] = Counter()
-    kinds: dict[str, ReviewerKind] = {}
-    same: Counter[str] = Counter()
-    pairs: Counter[str] = Counter()
-    for by_reviewer in answers.by_completion.values():
-        for name, feedback in by_reviewer.items():
-            given[name] += 1
-            kinds[name] = feedback.reviewer_kind
-        for field in fields:
-            sides = _split(field, by_reviewer)
-            for name, value in (sides["people"] | sides["models"]).items():
-                others = [each for other, each in sides["people"].items() if other != name]
-                pairs[name] += len(others)
-                same[name] += sum(each == value for each in others)
-    return [
+def _summarise_reviewers(found: Mapping[str, _Counted]) -> list[ReviewerResults]:
+    given: dict[str, Counter[ReviewerKind]] = defaultdict(Counter)
+    for (name, kind), count in found.get("given", ()):
+        given[name][kind] += count
+    pairs = {name: count for [name], count in found.get("compared", ())}
+    same = {name: count for [name], count in found.get("agrees", ())}
+    reviewers = [
         ReviewerResults(
             name=name,
-            kind=kinds[name],
-            answers=count,
-            agrees=same[name] / pairs[name] if pairs[name] else None,
+            # Of a name that has been of several kinds, the one that gave the most.
+            kind=max(sorted(kinds), key=lambda kind: kinds[kind]),
+            answers=kinds.total(),
+            agrees=same.get(name, 0) / pairs[name] if name in pairs else None,
         )
-        for name, count in given.most_common()
+        for name, kinds in given.items()
     ]
+    return sorted(reviewers, key=lambda each: (-each.answers, each.name))
 
 
-def _list_numbers(units: Sequence[Mapping[str, Hashable]]) -> list[float]:
-    return [
-        float(value) for unit in units for value in unit.values() if isinstance(value, int | float)
-    ]
-
-
-def _mean(numbers: Sequence[float]) -> float | None:
-    return sum(numbers) / len(numbers) if numbers else None
+def _mean(numbers: Sequence[tuple[float, int]]) -> float | None:
+    """The mean of numbers, each with how often it was given. None if they are too large."""
+    if not numbers:
+        return None
+    try:
+        total = math.fsum(number * count for number, count in numbers)
+    except OverflowError:
+        return None
+    return total / sum(count for _, count in numbers) if math.isfinite(total) else None
 
 
 def _read_order(text: str) -> tuple[int, float, str]:

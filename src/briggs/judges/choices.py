@@ -16,7 +16,6 @@ from briggs.estimates.agreement import (
 )
 from briggs.estimates.calibration import cross_fit, expected_error, list_points
 from briggs.estimates.intervals import Resampled, SumRow
-from briggs.feedback.answers import show
 from briggs.judges import baseline
 from briggs.judges.biases import find_biases
 from briggs.judges.figures import TrustFigure, ask_alpha, ask_difference, ask_mean, measure_all
@@ -32,6 +31,7 @@ from briggs.judges.verdicts import (
     say_nothing,
 )
 from briggs.types.fields import Field
+from briggs.types.ratings import show
 
 
 class _Choice(NamedTuple):

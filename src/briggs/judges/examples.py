@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from briggs.feedback.answers import Answers, find_level, freeze_ratings, list_ratings
+from briggs.feedback.answers import Answers, freeze_ratings, list_ratings
 from briggs.judges.texts import Texts
 from briggs.types import json
 from briggs.types.feedback import Feedback
@@ -18,6 +18,7 @@ from briggs.types.fields import Field, Path
 from briggs.types.flat_schemas import is_number
 from briggs.types.forms import ABSENT, Form, build_values, read_form, read_value
 from briggs.types.judges import POOL_MAX, Example
+from briggs.types.ratings import find_level
 
 REASON_CHARACTERS_MAX = 1_000
 GROUPS_MAX = 10

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.estimates.selection import Draw, find_turn, list_weights
-from briggs.feedback.answers import Answers, find_level, list_ratings, read_answers
+from briggs.feedback.answers import Answers, list_ratings, read_answers
 from briggs.judges.judges import find_task_of, find_version
 from briggs.judges.reading import list_scored
 from briggs.judges.texts import read_answer_text, write_subject
@@ -23,6 +23,7 @@ from briggs.types.fields import Field
 from briggs.types.flat_schemas import is_number
 from briggs.types.forms import ABSENT, read_value
 from briggs.types.judges import Judge, Judgement, JudgeVersion
+from briggs.types.ratings import find_level
 
 GRADED_MAX = 2_000
 """The newest graded completions that are read."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from briggs.estimates.prediction import Estimate, estimate_mean, estimate_with_predictions
-from briggs.feedback.answers import find_level, list_ratings, show
+from briggs.feedback.answers import list_ratings
 from briggs.judges.graded import (
     Graders,
     list_draw_weights,
@@ -25,6 +25,7 @@ from briggs.storage import Store
 from briggs.types.completions import Completion
 from briggs.types.fields import Field
 from briggs.types.judges import FailureCount, Judge, Judgement
+from briggs.types.ratings import find_level, show
 
 JUDGED_MAX = 20_000
 """The newest judged completions that are read."""

@@ -15,7 +15,7 @@ from briggs.estimates.selection import (
     measure_information,
     measure_uncertainty,
 )
-from briggs.feedback.answers import find_level, read_answers, show
+from briggs.feedback.answers import read_answers
 from briggs.judges import baseline
 from briggs.judges.graded import (
     CHARACTERS_MAX,
@@ -32,6 +32,7 @@ from briggs.types.completions import Completion
 from briggs.types.feedback import FeedbackTask
 from briggs.types.fields import Field
 from briggs.types.judges import Judge, Judgement
+from briggs.types.ratings import find_level, show
 
 AT_ONCE = 500
 GRADED_MIN = 10

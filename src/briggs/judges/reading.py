@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from briggs.feedback.answers import show
 from briggs.feedback.schemas import check_values
 from briggs.judges.branches import (
     Branches,
@@ -26,6 +25,7 @@ from briggs.types.fields import Field
 from briggs.types.flat_schemas import is_number
 from briggs.types.forms import ABSENT, read_form, read_value
 from briggs.types.judges import Failure
+from briggs.types.ratings import show
 from briggs.types.texts import content_text
 from briggs.types.tokens import ChoiceTokens, Token, read_answers
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from briggs.feedback.answers import find_level
 from briggs.judges.choices import measure_choices
 from briggs.judges.graded import (
     GradedCompletion,
@@ -21,6 +20,7 @@ from briggs.storage import Store
 from briggs.types.fields import Field
 from briggs.types.forms import read_form
 from briggs.types.judges import FailureCount, Judge, Judgement, JudgeVersion
+from briggs.types.ratings import find_level
 
 NO_SUGGESTIONS = Suggestions()
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from briggs.storage import (
     counts,
-    feedback_marks,
+    feedback_sums,
     indexes,
     lake_deletions,
     records,
@@ -322,9 +322,7 @@ def _relabel(
     if found is None:
         return False
     indexes.delete(connection, of=[found])
-    if tags is not None and tags != found.tags:
-        # Results of tasks have means by tag.
-        feedback_marks.note_about(connection, [id], organization_id=organization_id)
+    are_new = tags is not None and tags != found.tags
     found.tags = found.tags if tags is None else tags
     found.metadata = found.metadata if metadata is None else metadata
     connection.execute(
@@ -333,6 +331,9 @@ def _relabel(
         .values(tags=found.tags, metadata=found.metadata)
     )
     indexes.create(connection, of=[found])
+    if are_new:
+        # Results of tasks have means by tag.
+        feedback_sums.note_about(connection, [id], organization_id=organization_id)
     lake_deletions.demand(connection, of=[found])
     return True
 
@@ -394,7 +395,7 @@ def _merge(
     keep_preview(connection, of=after)
     indexes.create(connection, of=[after])
     rollups.record(connection, added=[after], removed=removed)
-    feedback_marks.note_about(connection, [id], organization_id=organization_id)
+    feedback_sums.note_about(connection, [id], organization_id=organization_id)
     search_index.note(connection, of=[after, *removed])
     if removed and removed[0].status != "started":
         lake_deletions.demand(connection, of=[after])
@@ -419,7 +420,7 @@ def _create_missing(
         keep_preview(connection, of=each)
     indexes.create(connection, of=added)
     rollups.record(connection, added=added)
-    feedback_marks.note_about(
+    feedback_sums.note_about(
         connection, [each.id for each in added], organization_id=organization_id
     )
     search_index.note(connection, of=added)

@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from briggs.storage import erasure, feedback_marks, feedback_matches, feedback_queue, rows, tables
+from briggs.storage import erasure, feedback_matches, feedback_queue, feedback_sums, rows, tables
 from briggs.storage.access import Access
 from briggs.storage.redactor import Redactor
 from briggs.storage.tables import (
@@ -86,14 +86,6 @@ class FeedbackStore:
         redacted, earlier = self._redact(given), [self._redact(each) for each in versions]
         return await self._access.act(
             lambda connection: _create_missing(connection, redacted, earlier)
-        )
-
-    async def read_mark(self, task: FeedbackTask) -> str:
-        """A name for the feedback of a task as it is now. Another one if anything has changed."""
-        return await self._access.read(
-            lambda connection: feedback_marks.read(
-                connection, task.id, organization_id=task.organization_id
-            )
         )
 
     async def retrieve(self, query: FeedbackQuery, *, id: str) -> Feedback | None:
@@ -307,7 +299,7 @@ def _update(
         after.version += 1
         after.updated_at = current_time_us()
     connection.execute(update(feedback).where(*this).values(rows.encode(after, table=feedback)))
-    feedback_marks.note(connection, [after.task_id], organization_id=organization_id)
+    _note_answers(connection, after)
     return after
 
 
@@ -322,12 +314,18 @@ def _this(id: str, *, organization_id: str) -> Sequence[ColumnElement[bool]]:
 
 
 def _note_change(connection: Connection, of: Feedback) -> None:
-    feedback_marks.note(connection, [of.task_id], organization_id=of.organization_id)
+    _note_answers(connection, of)
     feedback_matches.count_reviews(
         connection,
         organization_id=of.organization_id,
         task_id=of.task_id,
         completion_ids=of.completion_ids,
+    )
+
+
+def _note_answers(connection: Connection, of: Feedback) -> None:
+    feedback_sums.note(
+        connection, of.completion_ids, organization_id=of.organization_id, task_id=of.task_id
     )
 
 

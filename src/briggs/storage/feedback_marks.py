@@ -7,33 +7,31 @@ would read the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, select, update
 
-from briggs.storage.tables import feedback_completions, feedback_marks
+from briggs.storage.database import database_of
+from briggs.storage.tables import feedback_marks
 from briggs.storage.types import AnyText
 from briggs.types.completions import create_id
 
 
+def create(connection: Connection, task_id: str, *, organization_id: str) -> None:
+    """Begin with a new task, whose feedback is counted as it comes."""
+    database_of(connection).insert_missing(
+        connection, feedback_marks, [(organization_id, task_id, "", None)]
+    )
+
+
 def note(connection: Connection, task_ids: Iterable[str], *, organization_id: str) -> None:
     """Note that the feedback of some tasks changes."""
-    rows = [
-        {"organization_id": organization_id, "task_id": task_id, "mark": create_id()}
-        for task_id in sorted({*task_ids})
-    ]
-    if rows:
-        keys = [{"organization": organization_id, "task": row["task_id"]} for row in rows]
-        connection.execute(_DELETE, keys)
-        connection.execute(_INSERT, rows)
-
-
-def note_about(connection: Connection, ids: Sequence[str], *, organization_id: str) -> None:
-    """Note that completions change, or have come, which feedback may be about."""
-    if ids:
-        these = {"organization": organization_id, "completions": ids}
-        tasks = connection.scalars(_SELECT_TASKS, these).all()
-        note(connection, tasks, organization_id=organization_id)
+    for task_id in sorted({*task_ids}):
+        # A task without a mark has feedback from before there were sums.
+        begin = [(organization_id, task_id, "", "")]
+        database_of(connection).insert_missing(connection, feedback_marks, begin)
+        changed = {"organization": organization_id, "task": task_id, "by": create_id()}
+        connection.execute(_REPLACE, changed)
 
 
 def read(connection: Connection, task_id: str, *, organization_id: str) -> str:
@@ -43,17 +41,10 @@ def read(connection: Connection, task_id: str, *, organization_id: str) -> str:
     return mark or ""
 
 
-_MARKS, _ABOUT = feedback_marks.c, feedback_completions.c
-_ORGANIZATION = bindparam("organization", type_=AnyText)
-_THIS = (_MARKS.organization_id == _ORGANIZATION, _MARKS.task_id == bindparam("task"))
-_SELECT = select(_MARKS.mark).where(*_THIS)
-_DELETE = delete(feedback_marks).where(*_THIS)
-_INSERT = feedback_marks.insert()
-_SELECT_TASKS = (
-    select(_ABOUT.task_id)
-    .where(
-        _ABOUT.organization_id == _ORGANIZATION,
-        _ABOUT.completion_id.in_(bindparam("completions", expanding=True)),
-    )
-    .distinct()
+_MARKS = feedback_marks.c
+_THIS = (
+    _MARKS.organization_id == bindparam("organization", type_=AnyText),
+    _MARKS.task_id == bindparam("task", type_=AnyText),
 )
+_SELECT = select(_MARKS.mark).where(*_THIS)
+_REPLACE = update(feedback_marks).where(*_THIS).values(mark=bindparam("by", type_=AnyText))

@@ -6,7 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
 
-from briggs.storage import feedback_counts, feedback_fill, feedback_matches, rows, tables
+from briggs.storage import (
+    feedback_counts,
+    feedback_fill,
+    feedback_marks,
+    feedback_matches,
+    rows,
+    tables,
+)
 from briggs.storage.access import Access
 from briggs.storage.bodies import Bodies
 from briggs.storage.feedback_fill import BEGINNING, FILLED, SIEVING
@@ -198,6 +205,7 @@ def _insert(connection: Connection, task: FeedbackTask, *, bodies: Bodies) -> No
     is_filled = task.kind != "grade" or task.archived_at is not None
     connection.execute(feedback_tasks.insert().values(row | (FILLED if is_filled else BEGINNING)))
     feedback_counts.create(connection, organization_id=task.organization_id, task_id=task.id)
+    feedback_marks.create(connection, task.id, organization_id=task.organization_id)
     _forget(connection)
     feedback_fill.begin(connection, task.id, organization_id=task.organization_id, bodies=bodies)
 

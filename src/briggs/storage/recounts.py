@@ -1,4 +1,4 @@
-"""Counts again how often the pieces of histories are used, and mends what was counted wrongly."""
+"""Counts again how often pieces of histories are used and what reviewers said, and mends it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from briggs.storage import feedback_sums
 from briggs.storage.database import Database
 from briggs.storage.histories import give_back
 from briggs.storage.pieces import HEAD_BYTES, list_hashes, list_stored, select_users
 from briggs.storage.store import open_database
-from briggs.storage.tables import completions, organizations, pieces
+from briggs.storage.tables import completions, feedback_tasks, organizations, pieces
 
 COUNTED_AT_ONCE = 500_000
 """How many pieces are counted one by one in one pass."""
@@ -83,8 +84,28 @@ def recount(database: Database) -> int:
     return mended
 
 
-def open_and_recount(folder: Path, *, address: str | None, password: str | None) -> int:
-    """`recount` of the record of a data folder, or at an address, whose tables are as today's."""
+def recount_feedback(database: Database) -> int:
+    """Sum up again what reviewers said to those tasks whose sums are wrong. Returns how many.
+
+    No server may use an SQLite database meanwhile.
+    """
+    mended = 0
+    with database.read() as connection:
+        for owner in connection.scalars(select(organizations.c.id)).all():
+            ours = feedback_tasks.c.organization_id == owner
+            for task_id in connection.scalars(select(feedback_tasks.c.id).where(ours)).all():
+                with database.snapshot(connection):
+                    found = [*feedback_sums.find_wrong(connection, task_id, organization_id=owner)]
+                if found:
+                    _recount_task(database, task_id, organization_id=owner)
+                    mended += 1
+    return mended
+
+
+def open_and_recount(folder: Path, *, address: str | None, password: str | None) -> tuple[int, int]:
+    """`recount` and `recount_feedback` of the record of a data folder, or at an address, whose
+    tables are as today's.
+    """
     database = open_database(
         folder,
         address=address,
@@ -93,9 +114,16 @@ def open_and_recount(folder: Path, *, address: str | None, password: str | None)
         log_bytes_max=LOG_BYTES_MAX,
     )
     try:
-        return recount(database)
+        return recount(database), recount_feedback(database)
     finally:
         database.close()
+
+
+def _recount_task(database: Database, task_id: str, *, organization_id: str) -> None:
+    with database.transaction(database.writer):
+        feedback_sums.forget(database.writer, task_id, organization_id=organization_id)
+        while feedback_sums.count_some(database.writer):
+            pass
 
 
 def _count_part(

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import msgspec
 from sqlalchemy import Connection, select
 
-from briggs.storage import indexes, records, rollups, search_index
+from briggs.storage import feedback_sums, indexes, records, rollups, search_index
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database, database_of
 from briggs.storage.histories import Packing, release
@@ -260,6 +260,9 @@ def bring_home(
     indexes.create(connection, of=added)
     rollups.record(connection, added=added, removed=replaced, is_spent=True)
     search_index.note(connection, of=added)
+    for organization_id in sorted({each.organization_id for each in added}):
+        ids = [each.id for each in added if each.organization_id == organization_id]
+        feedback_sums.note_about(connection, ids, organization_id=organization_id)
     return len(added)
 
 

@@ -31,6 +31,7 @@ from briggs.storage.eval_runs import EvalRunStore
 from briggs.storage.feedback import FeedbackStore
 from briggs.storage.feedback_fill import QueueFill
 from briggs.storage.feedback_queue import FeedbackQueue
+from briggs.storage.feedback_sums import FeedbackSums, SumsFill
 from briggs.storage.feedback_tasks import FeedbackTasks
 from briggs.storage.figures import CompletionFigures
 from briggs.storage.forgetting import Forgetting
@@ -144,6 +145,7 @@ class Store:
         self.sessions = Sessions(self, bodies=bodies)
         self.feedback_tasks = FeedbackTasks(self, bodies=bodies)
         self.feedback = FeedbackStore(self)
+        self.feedback_sums = FeedbackSums(self)
         self.feedback_queue = FeedbackQueue(self, bodies=bodies)
         self.test_runs = TestRuns(self, bodies=bodies)
         self.usage = Usage(self)
@@ -239,6 +241,7 @@ class Store:
                 Upkeep(connection),
                 Backfill(connection, bodies=bodies),
                 QueueFill(connection, bodies=bodies),
+                SumsFill(connection),
                 sweeper,
                 forgetting,
                 Erasure(connection),

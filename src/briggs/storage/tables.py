@@ -492,6 +492,9 @@ feedback = Table(
 )
 Index("feedback_by_time", feedback.c.organization_id, feedback.c.created_at)
 Index("feedback_by_task", feedback.c.organization_id, feedback.c.task_id, feedback.c.created_at)
+Index(
+    "feedback_by_version", feedback.c.organization_id, feedback.c.task_id, feedback.c.task_version
+)
 _partial_index(
     "feedback_by_idempotency_key",
     feedback.c.organization_id,
@@ -522,6 +525,53 @@ feedback_marks = Table(
     Column("organization_id", AnyText, primary_key=True, nullable=False),
     Column("task_id", AnyText, primary_key=True, nullable=False),
     Column("mark", AnyText, nullable=False),
+    # The completions up to this one have their row in `feedback_together`. Null if all have.
+    Column("counted_to", AnyText, server_default=text("''")),
+    sqlite_with_rowid=False,
+)
+
+# What reviewers said together of a completion, as it is counted in the sums: `feedback_sums.py`.
+feedback_together = Table(
+    "feedback_together",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("completion_id", AnyText, primary_key=True, nullable=False),
+    Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+    # In how many fields the reviewers differ, and whether the completion had not ended.
+    Column("differing", Integer, nullable=False),
+    Column("running", Boolean, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+_partial_index(
+    "feedback_together_by_differing",
+    feedback_together.c.organization_id,
+    feedback_together.c.task_id,
+    feedback_together.c.version,
+    feedback_together.c.differing,
+    feedback_together.c.completion_id,
+    where=feedback_together.c.differing > literal_column("0"),
+)
+IS_RUNNING = feedback_together.c.running == true()
+_partial_index(
+    "feedback_together_running",
+    feedback_together.c.organization_id,
+    feedback_together.c.task_id,
+    feedback_together.c.completion_id,
+    where=IS_RUNNING,
+)
+
+# The sums of that for each version of a task. A name may be longer than an index has room for.
+feedback_sums = Table(
+    "feedback_sums",
+    metadata,
+    Column("organization_id", AnyText, primary_key=True, nullable=False),
+    Column("task_id", AnyText, primary_key=True, nullable=False),
+    Column("version", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("hash", LargeBinary, primary_key=True, nullable=False),
+    Column("name", AnyText, nullable=False),
+    Column("total", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -63,6 +63,8 @@ NOT_COPIED = {
     tables.allowances: "what each of them may use",
     tables.sign_ins: "browsers know the cookie of this database",
     tables.feedback_marks: "they name states of this database",
+    tables.feedback_together: "it is counted from the feedback",
+    tables.feedback_sums: "they are counted from the feedback",
     tables.hours: "what its hours have is read from its rows",
 }
 """The tables that each database has for itself, and why. All others are copied."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from operator import itemgetter
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from zstandard import ZstdError
 
-from briggs.storage import indexes, rollups
+from briggs.storage import feedback_sums, indexes, rollups
 from briggs.storage.batches import cut, split
 from briggs.storage.bodies import RAW, ZSTD, Bodies
 from briggs.storage.completions import select_many
@@ -44,6 +45,7 @@ from briggs.storage.tables import (
     dataset_samples,
     feedback_counts,
     feedback_queue,
+    feedback_tasks,
     metadata,
     organizations,
     pieces,
@@ -168,6 +170,7 @@ class _Organization:
             ("Pieces of histories", self._check_pieces),
             ("Hours and minutes of the rollups", self._check_rollups),
             ("Places in queues", self._check_queue),
+            ("Sums of feedback", self._check_sums),
             *(
                 (f"Rows of {table.name}", lambda table=table: self._check_values(table))
                 for table in metadata.sorted_tables
@@ -440,6 +443,25 @@ class _Organization:
                     f"open, but {row.matching} and {row.left} are counted",
                     RESTORE,
                 )
+
+    def _check_sums(self) -> Iterator[Damage]:
+        ours = feedback_tasks.c.organization_id == self._id
+        tasks = self._connection.scalars(select(feedback_tasks.c.id).where(ours)).all()
+        for task_id in tasks:
+            with self._reader.hold(self._connection):
+                if not feedback_sums.is_counted(
+                    self._connection, task_id, organization_id=self._id
+                ):
+                    continue
+                wrong = feedback_sums.find_wrong(
+                    self._connection, task_id, organization_id=self._id
+                )
+                try:
+                    found = [*wrong]
+                except (*_UNREADABLE, zlib.error) as error:
+                    found = [f"what is counted of its feedback {_explain(error)}"]
+            for what in found:
+                yield Damage(f"in task {task_id}, {what}", RECOUNT)
 
     # Everything else.
 

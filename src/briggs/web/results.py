@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from briggs.accounts.invitations import create_invitation, revoke_invitation
-from briggs.feedback.answers import Answers, read_answers
-from briggs.feedback.disagreements import Disagreement, find_disagreements
+from briggs.feedback.answers import read_answers
+from briggs.feedback.disagreements import Disagreement, Disagreements
 from briggs.feedback.feedback import FeedbackPost, create_feedback, list_feedback, read_filter
 from briggs.feedback.presented import write_lines, write_sheet
 from briggs.feedback.queue import measure_progress
-from briggs.feedback.results import list_between, summarise
+from briggs.feedback.results import list_between, read_first_results
 from briggs.feedback.reviewers import check_kind
 from briggs.parts import find_address, find_parts
 from briggs.storage import FeedbackQuery, Store
@@ -172,9 +171,11 @@ async def _show(
         )
         values = {"least": await _read_differing(store, task, page.data), "differ": page}
     else:
-        answers = await read_answers(store, task, version=version)
-        results = await asyncio.to_thread(summarise, answers)
-        values = await _read_tab(request, task, tab, answers)
+        offset = _read_offset(request) if tab == "differ" else 0
+        results, page = await read_first_results(
+            store, task, version=version, least=PAGE if tab == "differ" else 0, offset=offset
+        )
+        values = await _read_tab(request, task, tab, page, version=version)
     return await render(
         request,
         f"feedback/{tab}.html",
@@ -195,23 +196,21 @@ async def _show(
 
 
 async def _read_tab(
-    request: Request, task: FeedbackTask, tab: str, answers: Answers
+    request: Request, task: FeedbackTask, tab: str, page: Disagreements, *, version: int | None
 ) -> dict[str, Any]:
     """The values that one tab needs besides the results."""
     store = find_parts(request).store
     if tab == "differ":
-        offset = _read_offset(request)
-        page = await asyncio.to_thread(find_disagreements, answers, limit=PAGE, offset=offset)
-        is_newest = answers.version.version == task.version
+        is_newest = page.version == task.version
         return {
             "found": await _read_differing(store, task, page.data),
             "page": page,
-            "offset": offset,
+            "offset": _read_offset(request),
             "size": PAGE,
             "can_decide": "admin" in request.state.key.scopes and is_newest,
         }
     if tab == "answers":
-        return await _read_answers(request, task, answers)
+        return await _read_answers(request, task, version=version)
     versions = await store.feedback_tasks.list_versions(
         task.id, organization_id=task.organization_id
     )
@@ -223,7 +222,9 @@ async def _read_tab(
     return {"invitations": invitations if "admin" in request.state.key.scopes else []}
 
 
-async def _read_answers(request: Request, task: FeedbackTask, answers: Answers) -> dict[str, Any]:
+async def _read_answers(
+    request: Request, task: FeedbackTask, *, version: int | None
+) -> dict[str, Any]:
     """A page of the feedback, or what is in one square of a comparison."""
     store, parameters = find_parts(request).store, request.query_params
     offset, field = _read_offset(request), parameters.get("field", "")
@@ -231,6 +232,7 @@ async def _read_answers(request: Request, task: FeedbackTask, answers: Answers) 
     mistake = ""
     if field:
         people, models = parameters.get("people", ""), parameters.get("models", "")
+        answers = await read_answers(store, task, version=version)
         between = list(list_between(answers, field, people=people, models=models))
         given = [each for _, by_reviewer in between for each in by_reviewer.values()]
         found: Sequence[Feedback] = given[offset : offset + PAGE]

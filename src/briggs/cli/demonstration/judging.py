@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from briggs.cli.demonstration.grades import JUDGE, SUPPORT
 from briggs.cli.demonstration.history import ORGANIZATION, SEED, Called
-from briggs.feedback.answers import find_level
 from briggs.judges.prompts import create_mark, write_prompt
 from briggs.judges.reading import list_options, list_scored, weigh_options
 from briggs.types.feedback import Feedback
 from briggs.types.fields import Field
 from briggs.types.forms import read_value
 from briggs.types.judges import Example, Failure, Judge, Judgement, JudgeRun, JudgeVersion
+from briggs.types.ratings import find_level
 
 MODEL = "openai/gpt-4.1"
 _EXAMPLES = 40
