@@ -245,6 +245,8 @@ HOSTED = [
         {"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "mcp"}]}},
         "tool_choice.tools[0]",
     ),
+    ({"tool_choice": {"type": "allowed_tools", "mode": "auto"}}, "tool_choice.tools"),
+    ({"tool_choice": {"type": "allowed_tools", "tools": []}}, "tool_choice.mode"),
     ({"input": [{"type": "web_search_call", "id": "ws_1"}]}, "input[0].type"),
     ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].id"),
     ({"input": [{"role": "critic", "content": "x"}]}, "input[0].role"),
