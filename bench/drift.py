@@ -13,22 +13,22 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import struct
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tests.processes import Server, run_server
 
+from bench.tuning import BUILT_IN, Network, Tokenizer, read_shape, tune_file
+from bench.weights import BLOCK, Q8_0, Tensor, read_gguf, read_weights, write_weights
 from briggs.drift.looks import ALPHA, look
 from briggs.drift.probes import PROBES, DriftAnswer, read_answer, write_probe
 from briggs.drift.traffic import RepeatedCall, look_at_traffic
 from briggs.estimates.changes import find_change
 from briggs.providers.gguf import read_template
 from briggs.types.drift import DriftRound, DriftWatch
+from briggs.types.texts import count_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "drift.md"
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->"
@@ -36,75 +36,7 @@ NOISE = 0.08
 WINDOW = 24
 PAIRS = 50
 SERIES, SERIES_ROUNDS = 20, 150
-_Q8_0, _BLOCK = 8, 34
 SYSTEM = "<|im_start|>system\nBe kind.<|im_end|>\n"
-
-
-class Tensor(NamedTuple):
-    """Where a tensor lies in a file."""
-
-    name: str
-    type: int
-    begin: int
-    values: int
-
-
-def list_tensors(data: bytes) -> list[Tensor]:
-    """The tensors of a GGUF file of version 3."""
-    reader = _Reader(data)
-    count, members = reader.read("<4sIQQ")[2:]
-    alignment = 32
-    for _ in range(members):
-        name = reader.read_text()
-        value = reader.read_value(*reader.read("<I"))
-        if name == "general.alignment":
-            alignment = int(str(value))
-    found = []
-    for _ in range(count):
-        name = reader.read_text()
-        [dimensions] = reader.read("<I")
-        shape = reader.read(f"<{dimensions}Q")
-        type, offset = reader.read("<IQ")
-        found.append((name, type, offset, int(np.prod(shape))))
-    begin = -(-reader.at // alignment) * alignment
-    return [Tensor(name, type, begin + offset, values) for name, type, offset, values in found]
-
-
-class _Reader:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.at = 0
-
-    def read(self, form: str) -> tuple[int, ...]:
-        found = struct.unpack_from(form, self._data, self.at)
-        self.at += struct.calcsize(form)
-        return found
-
-    def read_text(self) -> str:
-        [length] = self.read("<Q")
-        self.at += length
-        return self._data[self.at - length : self.at].decode()
-
-    def read_value(self, type: int) -> object:
-        forms = {
-            0: "B",
-            1: "b",
-            2: "H",
-            3: "h",
-            4: "I",
-            5: "i",
-            6: "f",
-            7: "?",
-            10: "Q",
-            11: "q",
-            12: "d",
-        }
-        if type == 8:
-            return self.read_text()
-        if type == 9:
-            kind, count = self.read("<IQ")
-            return [self.read_value(kind) for _ in range(count)]
-        return self.read(f"<{forms[type]}")[0]
 
 
 def requantise(data: bytearray, tensors: Sequence[Tensor], *, step: int) -> None:
@@ -114,7 +46,7 @@ def requantise(data: bytearray, tensors: Sequence[Tensor], *, step: int) -> None
 
 
 def shake(data: bytearray, tensors: Sequence[Tensor], *, share: float, seed: int) -> None:
-    """Move weights a little at random, as a step of fine-tuning moves them."""
+    """Move weights a little at random, as rounding on another machine moves them."""
     chance = np.random.default_rng(seed)
     for levels in _list_levels(data, tensors):
         moved = levels + chance.normal(0, share * levels.std(), levels.shape)
@@ -132,27 +64,28 @@ def heat(data: bytearray, tensors: Sequence[Tensor], *, temperature: float) -> N
 def _list_levels(data: bytearray, tensors: Sequence[Tensor]) -> Iterator[np.ndarray]:
     """The 8-bit levels of each quantised tensor of a layer, in place."""
     for each in tensors:
-        if each.type == _Q8_0 and each.name.startswith("blk."):
-            size = each.values // 32 * _BLOCK
+        if each.type == Q8_0 and each.name.startswith("blk."):
+            size = each.values // 32 * BLOCK
             blocks = np.frombuffer(data, np.int8, size, each.begin)
-            yield blocks.reshape(-1, _BLOCK)[:, 2:]
+            yield blocks.reshape(-1, BLOCK)[:, 2:]
 
 
 def create_models(folder: Path) -> str:
     """The original and its changed copies, as a part of `briggs.toml`."""
-    path = Path(str(files("briggs.providers") / "briggs-tiny.gguf"))
-    original = path.read_bytes()
-    tensors = list_tensors(original)
-    machine = f'[local.models]\nmachine-1 = "{path}"\n'
-    lines = [machine]
+    original = read_gguf(BUILT_IN)
     for name, change in CHANGES.items():
-        data = bytearray(original)
-        change(data, tensors)
+        data = bytearray(original.data)
+        change(data, original.tensors)
         (folder / f"{name}.gguf").write_bytes(data)
-        lines.append(f'{name} = "{folder / name}.gguf"\n')
+    write_weights(original, read_weights(original), folder / f"{WIDE}.gguf")
+    tune_file(original, {steps: folder / f"{TUNED}-{steps}.gguf" for steps in STEPS})
+    lines = [f'[local.models]\nmachine-1 = "{BUILT_IN}"\n']
+    lines += [f'{path.stem} = "{path}"\n' for path in sorted(folder.glob("*.gguf"))]
     template = folder / "other.jinja"
-    template.write_text(SYSTEM + (read_template(str(path)) or ""))
-    lines.append(f'[local.models.{TEMPLATE}]\npath = "{path}"\nchat_template_file = "{template}"\n')
+    template.write_text(SYSTEM + (read_template(str(BUILT_IN)) or ""))
+    lines.append(
+        f'[local.models.{TEMPLATE}]\npath = "{BUILT_IN}"\nchat_template_file = "{template}"\n'
+    )
     return "".join(lines)
 
 
@@ -162,21 +95,25 @@ CHANGES: Mapping[str, Callable[[bytearray, Sequence[Tensor]], None]] = {
     "quantised-127": lambda data, tensors: requantise(data, tensors, step=2),
     "quantised-31": lambda data, tensors: requantise(data, tensors, step=8),
     "quantised-15": lambda data, tensors: requantise(data, tensors, step=16),
-    "tuned-2": lambda data, tensors: shake(data, tensors, share=0.02, seed=11),
-    "tuned-5": lambda data, tensors: shake(data, tensors, share=0.05, seed=12),
+    "moved-2": lambda data, tensors: shake(data, tensors, share=0.02, seed=11),
+    "moved-5": lambda data, tensors: shake(data, tensors, share=0.05, seed=12),
     "warmer-2": lambda data, tensors: heat(data, tensors, temperature=1.02),
     "warmer-10": lambda data, tensors: heat(data, tensors, temperature=1.1),
 }
-TEMPLATE = "template"
+TEMPLATE, WIDE, TUNED = "template", "wide", "tuned"
+STEPS = (1, 2, 4, 8, 12)
+"""Of the fine-tuned copies."""
 MACHINES = ("machine-1", "machine-2", "machine-3")
 TITLES = {
     "machine-1": "nothing: the same three machines",
     "machine-2": "the mix: one of the three machines alone",
+    WIDE: "quantisation to 32 bits: the same weights, computed otherwise",
     "quantised-127": "quantisation to 127 levels",
     "quantised-31": "quantisation to 31 levels",
     "quantised-15": "quantisation to 15 levels",
-    "tuned-2": "weights moved by 2 % of their spread",
-    "tuned-5": "weights moved by 5 % of their spread",
+    "moved-2": "weights moved at random by 2 % of their spread",
+    "moved-5": "weights moved at random by 5 % of their spread",
+    **{f"{TUNED}-{steps}": f"fine-tuned: {count_of(steps, 'step')}" for steps in STEPS},
     "warmer-2": "temperature 1.02",
     "warmer-10": "temperature 1.1",
     TEMPLATE: "a system message of two words in the template",
@@ -193,6 +130,17 @@ def ask(server: Server, model: str) -> list[DriftAnswer]:
         assert answer is not None and answer.logprobs, reply.body
         found.append(answer)
     return found
+
+
+def check_network(answers: Sequence[DriftAnswer]) -> None:
+    """What is fine-tuned is what llama.cpp computes: the same weights say the same."""
+    file = read_gguf(BUILT_IN)
+    weights, tokenizer = read_weights(file), Tokenizer(file)
+    for probe, answer in zip(PROBES, answers, strict=True):
+        logits, _ = Network(weights, read_shape(file), {}).read(tokenizer.read(probe, "").ids)
+        likeliest = max(answer.logprobs.values())
+        said = float(logits[-1].max() - np.log(np.exp(logits[-1]).sum()))
+        assert abs(said - likeliest) < 0.02, (probe, said, likeliest)
 
 
 class Provider:
@@ -305,6 +253,7 @@ def main() -> None:
         ]
         for model, said in answers.items()
     }  # fmt: skip
+    check_network(answers[WIDE])
     mixed = [logprobs[name] for name in MACHINES]
     usual = [statistics.fmean(column) for column in zip(*mixed, strict=True)]
     lines = ["| what changed | mean shift, nats | found |", "| --- | ---: | ---: |"]

@@ -43,7 +43,7 @@ from bench.snippets import SETS, Snippet, read_snippets
 PAGE = Path(__file__).parents[1] / "docs" / "judges.md"
 PICTURE = 1_500
 """How many snippets stand for all, where each is judged."""
-REAL_MIN = 100
+REAL_MIN = 75
 """A model has judged too few to draw from if there are fewer."""
 SIZES = (400, 25, 100)
 """How many grades a judge learns from, in the order of judging. It keeps 200 examples at most, so
@@ -130,10 +130,10 @@ def read_sentences(folder: Path) -> list[Sentences]:
 def list_real(
     name: str, snippets: Sequence[Snippet], judged: Sequence[Judged]
 ) -> Iterator[JudgeOfPeople]:
-    """The models that judged enough of a set."""
+    """The models that judged enough of a set, after the most grades that they learnt from."""
     by_text = {each.text: each for each in snippets}
     for each in judged:
-        if each.set == name and len(each.said) >= REAL_MIN:
+        if (each.set, each.grades) == (name, max(SIZES)) and len(each.said) >= REAL_MIN:
             known = [by_text[text] for text in each.said]
             yield know(each.model, known, [said.weighted for said in each.said.values()])
 

@@ -87,6 +87,8 @@ def test_the_timeline() -> None:
     found = draw_figure("Time", rounds, [1.0, 2.0, 4.0], [], unit=" ms")
     assert found is not None and [each.text for each in found.ticks] == ["4 ms", "0"]
     assert "L1000.0 4.0" in found.svg
+    slow = draw_figure("Time", rounds, [1_423.4, 2.0, 4.0], [], unit=" ms")
+    assert slow is not None and slow.ticks[0].text == "1,423 ms"
     assert [place(at, rounds) for at in (-5, 50, 500)] == [0, 0.5, 1]
     assert place(7, rounds[:1]) == 0.5
     several = [create_round(0), create_round(1), create_round(2, fingerprint="b")]

@@ -58,7 +58,8 @@ def draw_figure(
     top = max(known) or 1.0
     shares = [None if each is None else each / top for each in values]
     content = _draw_line(rounds, shares) + _draw_changes(rounds, changes)
-    ticks = [DriftMark(_percent(1), f"{top:,.3g}{unit}"), DriftMark(_percent(0), "0")]
+    said = f"{top:,.0f}" if top >= 100 else f"{top:.3g}"
+    ticks = [DriftMark(_percent(1), f"{said}{unit}"), DriftMark(_percent(0), "0")]
     return DriftPlot(title, _plot(content), ticks)
 
 
