@@ -11,7 +11,7 @@ from briggs.accounts import sign_ins
 from briggs.accounts.keys import Keys
 from briggs.accounts.sign_ins import SignIns, create_secret, is_secret
 from briggs.storage import Store
-from briggs.types.errors import AuthenticationFailed
+from briggs.types.errors import AuthenticationFailed, StoreUnavailable
 from briggs.types.keys import Key
 
 
@@ -64,6 +64,33 @@ async def test_both_end(store: Store, key: Key, monkeypatch: pytest.MonkeyPatch)
     link = await here.create_link(key)
     with pytest.raises(AuthenticationFailed, match="15 minutes"):
         await here.take_link(read_secret(link))
+
+
+async def test_a_record_that_cannot_be_written(
+    store: Store, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session is kept in memory then, until it or its key ends. A link cannot be made."""
+    here = SignIns(store)
+
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.sign_ins, "create", fail)
+        one, two, three = [await here.begin(key) for _ in range(3)]
+        with pytest.raises(StoreUnavailable):
+            await here.create_link(key)
+    assert await here.find_key(one) == await here.find_key(three) == key
+    assert await SignIns(store).find_key(one) is None
+    await here.end(one)
+    assert [await here.find_key(each) for each in (one, two)] == [None, key]
+    await here.end_all(key)
+    assert await here.find_key(two) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(store.sign_ins, "create", fail)
+        again = await here.begin(key)
+    await store.keys.revoke(key.id, organization_id="default")
+    assert await here.find_key(again) is None
 
 
 @pytest.mark.parametrize(

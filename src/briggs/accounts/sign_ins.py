@@ -11,7 +11,7 @@ import secrets
 
 from briggs.storage import Store
 from briggs.types.completions import current_time_us
-from briggs.types.errors import AuthenticationFailed
+from briggs.types.errors import AuthenticationFailed, StoreUnavailable
 from briggs.types.keys import Key, hash_secret
 from briggs.types.sign_ins import SignIn, SignInKind
 
@@ -32,26 +32,49 @@ class SignIns:
 
     def __init__(self, store: Store) -> None:
         self._store = store.sign_ins
+        self._keys = store.keys
+        self._unwritten: dict[bytes, SignIn] = {}
+        """The sessions that began while the record could not be written, as on a full disk. Only
+        this process knows them, until it ends."""
 
     async def begin(self, key: Key) -> str:
-        """Begin the session of a browser. Returns its secret. Raises `StoreUnavailable`."""
-        return await self._create(key, kind="session")
+        """Begin the session of a browser. Returns its secret."""
+        secret = create_secret(key.organization_id)
+        made = _create_sign_in(secret, key, kind="session")
+        try:
+            await self._store.create(made, kept_max=KEPT_MAX)
+        except StoreUnavailable:
+            self._unwritten[made.hash] = made
+            if len(self._unwritten) > KEPT_MAX:
+                self._unwritten.pop(next(iter(self._unwritten)))
+        return secret
 
     async def find_key(self, secret: str) -> Key | None:
         """The key of a session, as it was read now. None if it is over or was signed out."""
         if not (organization_id := _read_organization(secret)):
             return None
-        return await self._store.find_key(
-            hash_secret(secret), kind="session", organization_id=organization_id
-        )
+        hash = hash_secret(secret)
+        made = self._unwritten.get(hash)
+        if made is not None:
+            is_over = made.expires_at <= current_time_us()
+            return None if is_over else await self._keys.retrieve(made.key_id)
+        return await self._store.find_key(hash, kind="session", organization_id=organization_id)
 
     async def end(self, secret: str) -> None:
-        """Sign one browser out, so that its cookie is worth nothing."""
-        if organization_id := _read_organization(secret):
-            await self._store.delete(hash_secret(secret), organization_id=organization_id)
+        """Sign one browser out, so that its cookie is worth nothing. Raises `StoreUnavailable`."""
+        if not (organization_id := _read_organization(secret)):
+            return
+        hash = hash_secret(secret)
+        if self._unwritten.pop(hash, None) is None:
+            await self._store.delete(hash, organization_id=organization_id)
 
     async def end_all(self, key: Key) -> None:
-        """Sign a key out of every browser. Its links that were not used yet end too."""
+        """Sign a key out of every browser. Its links that were not used yet end too.
+
+        Raises `StoreUnavailable`.
+        """
+        for hash in [hash for hash, made in self._unwritten.items() if made.key_id == key.id]:
+            del self._unwritten[hash]
         await self._store.delete_all(key.id, organization_id=key.organization_id)
 
     async def create_link(self, key: Key) -> str:
@@ -59,7 +82,9 @@ class SignIns:
 
         Raises `StoreUnavailable`.
         """
-        return f"{PATH}/{await self._create(key, kind='link')}"
+        secret = create_secret(key.organization_id)
+        await self._store.create(_create_sign_in(secret, key, kind="link"), kept_max=KEPT_MAX)
+        return f"{PATH}/{secret}"
 
     async def take_link(self, secret: str) -> Key:
         """Use a link. Returns its key. Raises `AuthenticationFailed`, `StoreUnavailable`."""
@@ -75,19 +100,6 @@ class SignIns:
             )
         return key
 
-    async def _create(self, key: Key, *, kind: SignInKind) -> str:
-        secret, now = create_secret(key.organization_id), current_time_us()
-        sign_in = SignIn(
-            organization_id=key.organization_id,
-            hash=hash_secret(secret),
-            kind=kind,
-            key_id=key.id,
-            created_at=now,
-            expires_at=now + _EXPIRES_IN_S[kind] * 1_000_000,
-        )
-        await self._store.create(sign_in, kept_max=KEPT_MAX)
-        return secret
-
 
 def create_secret(organization_id: str) -> str:
     """A new secret, with 192 random bits. A browser that is not signed in has no organization."""
@@ -97,6 +109,18 @@ def create_secret(organization_id: str) -> str:
 def is_secret(text: str) -> bool:
     """Whether a text has the form of a secret."""
     return _SECRET.fullmatch(text) is not None
+
+
+def _create_sign_in(secret: str, key: Key, *, kind: SignInKind) -> SignIn:
+    now = current_time_us()
+    return SignIn(
+        organization_id=key.organization_id,
+        hash=hash_secret(secret),
+        kind=kind,
+        key_id=key.id,
+        created_at=now,
+        expires_at=now + _EXPIRES_IN_S[kind] * 1_000_000,
+    )
 
 
 def _read_organization(secret: str) -> str:

@@ -122,8 +122,7 @@ async def test_from_version(
 def test_no_version_is_left_out() -> None:
     """There is a dump of each, from the first one that had PostgreSQL."""
     numbers = [int(path.stem.removeprefix("version_")) for path in VERSIONS]
-    assert numbers == [*range(35, 35 + len(VERSIONS))]
-    assert len(VERSIONS) >= 14
+    assert numbers == [*range(35, len(MIGRATIONS) + 1)]
 
 
 async def _find(store: Store, **members: object) -> list[str]:
