@@ -101,6 +101,15 @@ def without_logprobs(handler: Any, seen: Seen) -> None:
     handler.send_whole(200, write_answer({"stars": find_stars(seen), "reason": "so"}))
 
 
+def without_formats(handler: Any, seen: Seen) -> None:
+    """Refuses structured output, and judges as `surely`."""
+    if "response_format" in seen.json:
+        error = {"message": "response_format is not supported", "param": "response_format"}
+        handler.send_whole(400, json.dumps({"error": error}).encode())
+        return
+    surely(handler, seen)
+
+
 def near_sighted(handler: Any, seen: Seen) -> None:
     """Reads no more than one example beside the question, and judges as `surely`."""
     if len(seen.json["messages"]) > 4:

@@ -38,7 +38,7 @@ from briggs.wires.refusals import find_cause
 
 EXAMPLE_CHARACTERS_MAX = 8_000
 _OPTIONAL = (("logprobs", "top_logprobs"), ("response_format",))
-"""What a provider may not have. It is left out, in this order, where the provider refuses it."""
+"""What a provider may not have. What a refusal names is left out, else the first of these."""
 
 
 _STOPPING = (
@@ -265,14 +265,16 @@ class Asker:
             return call.completion
 
     def _leave_out(self, error: BriggsError) -> bool:
-        """Leave out the next thing that a provider may not have. False if nothing is left."""
+        """Leave out what the provider may not have. False if nothing is left."""
         is_refusal = (
             isinstance(error, InvalidRequest) and not isinstance(error, RequestTooLarge)
         ) or (isinstance(error, UpstreamRejected) and error.http_status in (400, 422))
         left = [names for names in _OPTIONAL if not set(names) <= set(self._left_out)]
         if not is_refusal or not left:
             return False
-        self._left_out = (*self._left_out, *left[0])
+        said = f"{error.param} {error.message}"
+        named = [names for names in left if any(name in said for name in names)]
+        self._left_out = (*self._left_out, *(named or left)[0])
         return True
 
     async def _read(self, judgement: Judgement, call: Completion) -> Opinion:

@@ -28,6 +28,7 @@ BEHAVIOURS = {
     "judge": models.surely,
     "varying": models.varying,
     "plain": models.without_logprobs,
+    "formless": models.without_formats,
     "torn": models.torn(),
     "unsure": models.unsure,
     "near-sighted": models.near_sighted,
@@ -279,6 +280,16 @@ def test_without_probabilities_it_is_asked_several_times(
     assert (said["probabilities"], said["mass"]) == ({"stars": [0, 1, 0, 0, 0]}, None)
     bodies = [seen.json for seen in upstream.seen if seen.path.startswith("/plain/")]
     assert ["logprobs" in body for body in bodies[-3:]] == [True, False, False]
+
+
+def test_without_structured_output_it_is_asked_without(server: Server, upstream: Upstream) -> None:
+    """A provider that refuses a format is asked without it, and keeps its probabilities."""
+    made = create(server, "formless", "formless")
+    said = judge(server, made, record(server, "formless", 4))
+    assert said["status"] == "finished" and said["probabilities"]["stars"][3] > 0.5
+    bodies = [seen.json for seen in upstream.seen if seen.path.startswith("/formless/")]
+    assert "response_format" in bodies[0] and "response_format" not in bodies[-1]
+    assert "logprobs" in bodies[-1]
 
 
 def test_what_several_values_begin_with_is_asked_again(server: Server, upstream: Upstream) -> None:
