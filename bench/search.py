@@ -94,7 +94,9 @@ def build_index(folder: Path) -> IndexCost:
     spent_s = 0.0
     with serve(folder) as (browser, pid):
         begin = read_cpu_s(pid)
-        while not json.loads(browser.open(PROGRESS))["is_complete"]:
+        while (now := json.loads(browser.open(PROGRESS)))["segments_left"] or not now[
+            "is_complete"
+        ]:
             time.sleep(1)
             spent_s = read_cpu_s(pid) - begin
     path = folder / "briggs.db"
@@ -103,10 +105,13 @@ def build_index(folder: Path) -> IndexCost:
             "SELECT sum(length(words) + length(postings) + length(blocks)), sum(rows) "
             "FROM search_segments"
         ).fetchone()
+        [summaries] = connection.execute(
+            "SELECT coalesce(sum(length(words) + length(postings)), 0) FROM search_summaries"
+        ).fetchone()
         [pages] = connection.execute("PRAGMA page_count").fetchone()
         [free] = connection.execute("PRAGMA freelist_count").fetchone()
         [page_size] = connection.execute("PRAGMA page_size").fetchone()
-    return IndexCost(spent_s / rows * 1e6 or None, size, (pages - free) * page_size)
+    return IndexCost(spent_s / rows * 1e6 or None, size + summaries, (pages - free) * page_size)
 
 
 async def make_agents_record(folder: Path, *, sessions: int) -> None:

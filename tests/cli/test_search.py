@@ -13,6 +13,9 @@ def test_rebuild(server: RunningServer) -> None:
     assert ended.output == "The index is complete.\n"
     with Client(server.url, server.api_key) as client:
         now = client.search.retrieve_progress()
-    assert (now.is_complete, now.share) == (True, 1.0)
+    assert (now.is_complete, now.share, now.segments_left) == (True, 1.0, 0)
     assert now.left >= 2
+    for options in ([], ["--wait"]):
+        ended = run("search", "progress", *options, server=server)
+        assert ended.output == "The index is complete.\n"
     assert run("search", "rebuild", "--no-wait", server=server).output == ""

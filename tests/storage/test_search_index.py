@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import math
 import random
@@ -13,15 +14,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from briggs.storage import Query, Store, said_apart, search, search_chains, search_index
+from briggs.storage import search_segments as search_segments_module
 from briggs.storage.bodies import Bodies
 from briggs.storage.database import Database
 from briggs.storage.said import list_said
 from briggs.storage.search_index import Period
 from briggs.storage.search_segments import fold
-from briggs.storage.tables import completions, search_segments
+from briggs.storage.tables import completions, search_segments, search_summaries
 from briggs.types.completion_filters import parse_completion_filter
 from briggs.types.completions import Completion, current_time_us
 from briggs.types.filters import AllOf, Comparison, Filter, Not, Words
@@ -57,6 +59,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         "SMALL_BLOCKS": 4,
         "LARGE_ROWS": 40,
         "MERGED": 3,
+        "GROUP_SEGMENTS": 2,
+        "GROUP_FREQUENT": 4,
+        "SUMMARY_SHARE_MAX": 2.0,
         "SETTLED_US": -(10**17),
         "RUNNING_US": -(10**17),
         "QUIET_S": 0.0,
@@ -66,6 +71,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(search_index, name, value)
     monkeypatch.setattr(search, "SCAN_ROWS", 5)
     monkeypatch.setattr(search, "LED_ROWS", 0)
+    monkeypatch.setattr(search, "SUMMED_MIN", 1)
 
 
 def create(number: int, *, at: int, said: str, **members: Any) -> Completion:
@@ -112,7 +118,7 @@ async def complete(store: Store) -> None:
     for _ in range(10_000):
         await store.act(_step)
         progress = await store.search_index.retrieve_progress(organization_id=OURS)
-        if progress.is_complete:
+        if progress.is_complete and not progress.segments_left:
             return
     raise AssertionError(progress)
 
@@ -189,8 +195,8 @@ async def compare(store: Store, recorded: Sequence[Completion]) -> None:
         assert (await store.completions.count(query)).count == len(wanted)
 
 
-def list_segments(store: Store) -> list[Any]:
-    columns = search_segments.c
+def list_segments(store: Store, *, table: Table = search_segments) -> list[Any]:
+    columns = table.c
     statement = select(
         columns.organization_id, columns.begin_at, columns.end_at, columns.rows, columns.words
     )
@@ -198,7 +204,12 @@ def list_segments(store: Store) -> list[Any]:
 
 
 def list_words(store: Store) -> set[bytes]:
-    return {word for row in list_segments(store) for word in row[-1].split()}
+    return {
+        word
+        for table in (search_segments, search_summaries)
+        for row in list_segments(store, table=table)
+        for word in row[-1].split()
+    }
 
 
 @pytest.fixture
@@ -335,6 +346,7 @@ async def test_what_cannot_be_indexed_is_searched(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Very large bodies, and many completions of one moment, are read one by one."""
+    monkeypatch.setattr(search_index, "ROW_BYTES", 500)
     monkeypatch.setattr(search_index, "SAID_BYTES_MAX", 1000)
     monkeypatch.setattr(search_index, "TIED_ROWS_MAX", 3)
     recorded = await fill(store, 30)
@@ -397,29 +409,40 @@ async def test_a_damaged_body_stops_nothing(store: Store) -> None:
     assert list_segments(store)
 
 
+@pytest.mark.parametrize("table", [search_segments, search_summaries], ids=lambda each: each.name)
 @pytest.mark.parametrize("column", ["words", "postings"])
 async def test_a_damaged_segment_rules_out_nothing(
-    filled: tuple[Store, list[Completion]], column: str
+    filled: tuple[Store, list[Completion]], column: str, table: Table
 ) -> None:
-    """What it covers is read one by one."""
+    """What it covers is read one by one, and what a damaged summary covers by segments."""
     store, recorded = filled
-    await change_rows(store, update(search_segments).values({column: b"\0"}))
+    assert list_segments(store, table=table)
+    await change_rows(store, update(table).values({column: b"\0"}))
     await compare(store, recorded)
 
 
+Read = list[tuple[str, Period]]
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Read:
+    """The segments and summaries that searches look at here, as they do."""
+    read: Read = []
+    look_at = search._Search._look_at
+
+    def look_and_note(self: Any, table: Table, span: Period) -> Any:
+        read.append((table.name, span))
+        return look_at(self, table, span)
+
+    monkeypatch.setattr(search._Search, "_look_at", look_and_note)
+    return read
+
+
 async def test_words_that_are_nowhere_are_not_sent(
-    filled: tuple[Store, list[Completion]], monkeypatch: pytest.MonkeyPatch
+    filled: tuple[Store, list[Completion]], read: Read
 ) -> None:
     """A database elsewhere says which segments cannot have a text. The others are read here."""
     store, _ = filled
-    read: list[object] = []
-    find = search._Search._find_in_segment
-
-    def find_and_note(self: Any, span: Any) -> Any:
-        read.append(span)
-        return find(self, span)
-
-    monkeypatch.setattr(search._Search, "_find_in_segment", find_and_note)
     is_here = not store._database.rules_out_segments
     for word, is_read in (("quixotically", is_here), ("refund", True)):
         words = parse_completion_filter(f"'{word}'")
@@ -427,12 +450,81 @@ async def test_words_that_are_nowhere_are_not_sent(
         assert (bool(page.completions), bool(read)) == (word == "refund", is_read)
 
 
+async def test_a_search_looks_only_at_segments_whose_summary_has_it(
+    store: Store, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a group, those that have each of the words, in whichever order. A change of one of its
+    completions takes the summary away until the segments are read again.
+    """
+    monkeypatch.setattr(search_index, "LARGE_ROWS", 12)
+    monkeypatch.setattr(search_index, "GROUP_SEGMENTS", 4)
+    recorded = [
+        create(number, at=BEGIN + number * 1000, said=f"n{number:03} of{number % 24}")
+        for number in range(60)
+    ]
+    await settle(store, recorded)
+    await complete(store)
+    [(_, begin, _, rows, _)] = list_segments(store, table=search_summaries)
+    assert rows == 48
+    # From 12 on, each segment has 12.
+    for text, count in (("n040", 1), ("n040 of16", 1), ("n040 of5", 0), ("of20", 2)):
+        for order in ("asc", "desc"):
+            read.clear()
+            query = Query(organization_id=OURS, text=text, order=order, created_from=begin)
+            wanted = [each for each in recorded[12:] if matches(Words(text), each)]
+            assert await walk(store, query) == sort(wanted, query)
+            assert len({span for name, span in read if name == "search_segments"}) <= count
+    assert await store.completions.delete(recorded.pop(40).id, organization_id=OURS)
+    assert list_segments(store, table=search_summaries) == []
+    await compare(store, recorded)
+    await complete(store)
+    assert [row[3] for row in list_segments(store, table=search_summaries)] == [47]
+
+
+async def test_a_summary_that_is_not_shorter_says_nothing(
+    filled: tuple[Store, list[Completion]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not made again, and what its segments have is found."""
+    store, recorded = filled
+    monkeypatch.setattr(search_index, "SUMMARY_SHARE_MAX", 0.0)
+    await store.search_index.rebuild(organization_id=OURS)
+    await complete(store)
+    assert [row[-1] for row in list_segments(store, table=search_summaries)] == [b""]
+    await compare(store, recorded)
+
+
+async def test_a_large_body_with_few_words_is_indexed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether most of it is no text, such as an image, or its text says the same again."""
+    monkeypatch.setattr(search_index, "ROW_BYTES", 10_000)
+    monkeypatch.setattr(search_index, "BLOCK_BODIES_BYTES", 10_000)
+    monkeypatch.setattr(search_segments_module, "BLOCK_BYTES_MAX", 5_000)
+    monkeypatch.setattr(search_segments_module, "PART_CHARACTERS", 1_000)
+    image = base64.b64encode(random.Random(1).randbytes(200_000)).decode()
+    parts = [{"type": "image_url", "image_url": {"url": image}}, {"text": "Qwertz on it"}]
+    recorded = await fill(store, 30)
+    for number, content in enumerate([parts, "again and " * 20_000 + "azertyuiop", image]):
+        made = create(600 + number, at=BEGIN + 6_500 + number, said="large")
+        made.request = json.dumps({"messages": [{"content": content}]}).encode()
+        recorded.append(made)
+    await settle(store, recorded[30:])
+    await complete(store)
+    assert {b"qwertz", b"azertyuiop"} <= list_words(store)
+    assert [row[-1] for row in read_rows(store, select(search_segments.c.opaque))] != [b""]
+    for text in ("qwertz on", "ertyuio", "again and azer", image[70_000:70_030]):
+        page = await store.completions.list(Query(organization_id=OURS, text=text))
+        wanted = [each.id for each in recorded if matches(Words(text), each)]
+        assert [each.id for each in page.completions] == wanted and wanted
+    await compare(store, recorded)
+
+
 async def test_progress_and_rebuild(
     open_store: OpenStore, open_raw: Callable[[], Database]
 ) -> None:
     """A store of an older version is filled when it is opened, and a rebuild fills it again."""
     store = await open_store()
-    whole = SearchProgress(is_complete=True, share=1.0, left=0)
+    whole = SearchProgress(is_complete=True, share=1.0, left=0, segments_left=0)
     assert await store.search_index.retrieve_progress(organization_id=OURS) == whole
     recorded = await fill(store, 50)
     await complete(store)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from zstandard import ZstdCompressor
 
 from briggs.storage import said, search_segments
 from briggs.storage.said import list_said
@@ -16,6 +18,8 @@ from briggs.storage.search_segments import (
     Segment,
     SegmentReader,
     WordBlock,
+    expand,
+    find_fault,
     find_patterns,
     read_words,
 )
@@ -46,15 +50,23 @@ PARTS = st.sampled_from(
 TEXTS = st.lists(PARTS, max_size=12).map("".join)
 
 
-def create_segment(*blocks: list[str]) -> Segment:
+def create_segment(*blocks: list[str], begin_at: int = 0) -> Segment:
     builder = Builder()
     for number, texts in enumerate(blocks):
-        builder.add(WordBlock(number * 10, len(texts), read_words(texts)))
-    return finish(builder, len(blocks) * 10)
+        builder.add(WordBlock(begin_at + number * 10, len(texts), read_words(texts)))
+    return finish(builder, begin_at + len(blocks) * 10, begin_at=begin_at)
 
 
-def finish(builder: Builder, end_at: int = 1) -> Segment:
-    steps = builder.finish(begin_at=0, end_at=end_at)
+def create_summary(*segments: Segment) -> Segment:
+    builder = Builder(blocks_max=len(segments), frequent_blocks=len(segments) + 1)
+    for each in segments:
+        for _ in builder.add_as_block(each):
+            pass
+    return finish(builder, segments[-1].end_at)
+
+
+def finish(builder: Builder, end_at: int = 1, *, begin_at: int = 0) -> Segment:
+    steps = builder.finish(begin_at=begin_at, end_at=end_at)
     try:
         while True:
             next(steps)
@@ -96,6 +108,72 @@ def test_no_block_is_missed(data: st.DataObject, blocks: list[list[str]]) -> Non
         }
         assert wanted <= find(whole, Words(needle)), needle
         assert wanted <= find(create_segment(*blocks), Words(needle)), needle
+
+
+@given(st.data(), st.lists(st.lists(TEXTS, max_size=3), min_size=1, max_size=4))
+def test_no_segment_is_missed(data: st.DataObject, segments: list[list[str]]) -> None:
+    """Any part of any text is found by the summary of its segment, with all that is ruled out."""
+    summary = create_summary(*map(create_segment, segments))
+    assert find_fault(summary) is None
+    for number, texts in enumerate(segments):
+        text = data.draw(st.sampled_from([each for each in texts if each] or ["a"]))
+        begin = data.draw(st.integers(0, len(text) - 1))
+        needle = text[begin : data.draw(st.integers(begin + 1, len(text)))].upper()
+        if any(needle.casefold() in each.casefold() for each in texts):
+            assert number in find(summary, Words(needle)), needle
+
+
+def test_what_a_summary_rules_out() -> None:
+    """Segments that lack a word, and none of those that are damaged or have unknown blocks."""
+    first, second = create_segment(["the refund"], ["was paid"]), create_segment(["a refund"])
+    unknown = msgspec.structs.replace(create_segment(["b"]), opaque=b"\0")
+    damaged = msgspec.structs.replace(create_segment(["c"]), words=b"c")
+    summary = create_summary(first, second, unknown, damaged)
+    for text, segments in {"paid": {0}, "refund": {0, 1}, "fund": {0, 1}, "no": set()}.items():
+        assert find(summary, Words(text)) == segments | {2, 3}, text
+    assert find(summary, AllOf([Words("paid"), Words("a refund")])) == {2, 3}
+    assert summary.rows == 5
+
+
+def test_texts_in_parts_have_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the parts are, no word is cut but where its pieces overlap."""
+    texts = ["Ein langer Text, 你好 " * 40, "x" * 700 + " end", "y z", ""]
+    whole = read_words(texts)
+    assert whole is not None
+    for size in (200, 333, 1_000):
+        monkeypatch.setattr(search_segments, "PART_CHARACTERS", size)
+        words = read_words(texts)
+        assert words is not None
+        assert {each for each in words if len(each) <= PIECE_BYTES} == {
+            each for each in whole if len(each) <= PIECE_BYTES
+        }
+        assert find(create_segment(texts), Words("x" * 600 + " end")) == {0}
+        assert find(create_segment(texts), Words("TEXT, 你好 ein")) == {0}
+        assert find(create_segment(texts), Words("q z")) == set()
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_a_segment_that_is_damaged(number: int) -> None:
+    """Every part of it is under its checksum, or does not fit to the others."""
+    sound = create_segment(["the refund"], ["was paid"], ["again"])
+    assert find_fault(sound) is None
+    assert find_fault(create_segment()) is None
+    words, postings = sound.words, expand(sound.postings)
+    changes: dict[str, bytes] = [
+        {"words": words.replace(b"refund", b"refunx")},
+        {"words": words[:-1]},
+        {"words": b""},
+        {"words": words.replace(b"was", b"w\ns")},
+        {"blocks": sound.blocks[8:]},
+        {"blocks": sound.blocks[:-1]},
+        {"opaque": b"\1"},
+        {"postings": sound.postings[:-1]},
+        {"postings": ZstdCompressor().compress(postings.replace(b"\2", b"\3"))},
+    ][number]
+    assert find_fault(msgspec.structs.replace(sound, **changes)) is not None
+    # Segments of older versions have no checksum.
+    older = ZstdCompressor().compress(postings[:-4])
+    assert find_fault(msgspec.structs.replace(sound, postings=older)) is None
 
 
 def test_what_is_ruled_out() -> None:

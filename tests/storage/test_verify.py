@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,8 @@ from briggs.storage.tables import (
     pieces,
     rollup_changes,
     rollups,
+    search_segments,
+    search_summaries,
     sessions,
 )
 from briggs.storage.verify import PAGE_ROWS, RecordReader, verify
@@ -39,6 +42,7 @@ from tests.storage.histories import create_history, list_pieces
 from tests.storage.records import completions as any_completions
 from tests.storage.records import finished
 from tests.storage.test_feedback_fill import create_task
+from tests.storage.test_search_segments import create_segment, create_summary
 from tests.waiting import until
 
 Open = Callable[[], Any]
@@ -181,6 +185,30 @@ async def test_damage(store: Store, problems: Callable[[], list[str]], name: str
     found = problems()
     assert any(expected in each for each in found), found
     assert len(found) < PAGE_ROWS, "what is sound is not called damaged"
+
+
+async def test_damaged_words(store: Store, problems: Callable[[], list[str]]) -> None:
+    """Of a segment of the index, and of a summary, or a summary of segments that are others."""
+    segments = [create_segment(["word0"]), create_segment(["word1"], begin_at=10)]
+    summary = create_summary(*segments)
+    for table, some in ((search_segments, segments), (search_summaries, [summary])):
+        for each in some:
+            values = msgspec.structs.asdict(each)
+            await change_rows(store, table.insert().values(organization_id="default", **values))
+    assert problems() == []
+    for table, change, count in (
+        (search_summaries, {"words": summary.words.replace(b"word1", b"word2")}, 1),
+        (search_segments, {"words": segments[0].words.replace(b"word0", b"word2")}, 2),
+    ):
+        ours = table.c.organization_id == "default", table.c.begin_at == 0
+        await change_rows(store, update(table).where(*ours).values(change))
+        found = problems()
+        assert len(found) == count
+        assert all("run `briggs search rebuild`" in each for each in found)
+    gone = search_segments.c.organization_id == "default", search_segments.c.begin_at == 10
+    await change_rows(store, update(search_summaries).values(msgspec.structs.asdict(summary)))
+    await change_rows(store, delete(search_segments).where(*gone))
+    assert any("its segments are others" in each for each in problems())
 
 
 async def test_a_flipped_byte(store: Store, problems: Callable[[], list[str]]) -> None:

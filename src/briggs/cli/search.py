@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,10 @@ from briggs.cli.arguments.address import server_options
 from briggs.cli.groups import Group
 from briggs.cli.terminal.text import print_line
 from briggs.types.address import Address
+from briggs.types.search import LEFT_MAX, SearchProgress
+
+if TYPE_CHECKING:
+    from briggs.client import AsyncClient
 
 POLL_S = 0.2
 
@@ -37,24 +42,62 @@ def rebuild(no_wait: bool, server: Address) -> None:
       briggs search rebuild
       briggs search rebuild --no-wait
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from briggs.client import AsyncClient
-
-    console = Console(stderr=True)
 
     async def ask() -> None:
         async with AsyncClient(server.url, server.api_key) as client:
             now = await client.search.rebuild()
-            if no_wait:
-                return
-            with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-                task = bar.add_task("Reading", total=1)
-                while not now.is_complete:
-                    bar.update(task, completed=now.share)
-                    await asyncio.sleep(POLL_S)
-                    now = await client.search.retrieve_progress()
-        print_line(b"The index is complete.")
+            if not no_wait:
+                _show(await _wait(client, now))
 
     asyncio.run(ask())
+
+
+@search.command()
+@click.option("--wait", is_flag=True, help="Wait until the index is complete and summed up.")
+@server_options
+def progress(wait: bool, server: Address) -> None:
+    """Say how far the index is.
+
+    After an upgrade, the server reads old completions and sums up old segments by itself. With
+    --wait, this waits for the end of it.
+
+    \b
+    Examples:
+      briggs search progress
+      briggs search progress --wait
+    """
+    from briggs.client import AsyncClient
+
+    async def ask() -> None:
+        async with AsyncClient(server.url, server.api_key) as client:
+            now = await client.search.retrieve_progress()
+            _show(await _wait(client, now) if wait else now)
+
+    asyncio.run(ask())
+
+
+async def _wait(client: AsyncClient, now: SearchProgress) -> SearchProgress:
+    """Wait until nothing is left to do, and show how far it is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Reading", total=1)
+        while not now.is_complete or now.segments_left:
+            what = f"Summing up {now.segments_left:,} segments" if now.is_complete else "Reading"
+            bar.update(task, completed=now.share, description=what)
+            await asyncio.sleep(POLL_S)
+            now = await client.search.retrieve_progress()
+    return now
+
+
+def _show(now: SearchProgress) -> None:
+    if now.is_complete:
+        print_line(b"The index is complete.")
+    else:
+        left = f"{now.left:,}" if now.left < LEFT_MAX else f"{LEFT_MAX:,} or more"
+        print_line(f"{now.share:.0%} is in the index. {left} completions are left.".encode())
+    if now.segments_left:
+        print_line(f"{now.segments_left:,} segments are still to be summed up.".encode())

@@ -501,6 +501,12 @@ def sum_up_what_reviewers_say(connection: Connection) -> None:
         reshape(connection, table)
 
 
+@migration
+def sum_up_the_words_of_many_segments(connection: Connection) -> None:
+    """The keeper sums up old segments in the background."""
+    reshape(connection, tables.search_summaries)
+
+
 def read_made_at(connection: Connection) -> int:
     """When this database was made, in Unix microseconds: what tells it from any other."""
     first = select(tables.migrations.c.applied_at).where(tables.migrations.c.number == 1)

@@ -7,12 +7,13 @@ rows at a time to keep reads short.
 from __future__ import annotations
 
 import math
+import struct
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import groupby
-from typing import Any
+from itertools import groupby, islice
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Table,
     and_,
     bindparam,
     false,
@@ -59,8 +61,10 @@ from briggs.storage.search_index import (
     list_gaps,
     read_bodies,
 )
+from briggs.storage.search_segments import BLOCKS_MAX
 from briggs.storage.tables import completions
 from briggs.storage.tables import search_segments as segments
+from briggs.storage.tables import search_summaries as summaries
 from briggs.types.completions import Completion
 from briggs.types.filters import AllOf, AnyOf, Filter, Words, list_words
 
@@ -87,6 +91,9 @@ KNOWN_MAX = 50_000
 
 RULED_OUT_AT_ONCE = 64
 """How many segments a database on another machine looks through before it is looked at the time."""
+
+SUMMED_MIN = 4
+"""A summary is looked at if so many of its segments would be."""
 
 _OLDEST, _NEWEST = -(2**62), 2**62
 
@@ -285,7 +292,7 @@ class _Search:
             end=whole.end,
         )
         known = set(covered)
-        in_segments = self._find_in_segments(covered if is_rising else covered[::-1])
+        in_segments = self._look_in_segments(covered if is_rising else covered[::-1])
         for piece in sorted([*covered, *list_gaps(covered, whole)], reverse=not is_rising):
             found = next(in_segments) if piece in known else [(piece, 0)]
             for span, blocks in found if is_rising else found[::-1]:
@@ -310,29 +317,73 @@ class _Search:
         led = count_led(self._query, limit=LED_ROWS)
         return led is not None and (self._connection.scalar(led) or 0) < LED_ROWS
 
-    def _find_in_segments(self, covered: Sequence[Period]) -> Iterator[list[tuple[Period, int]]]:
-        """What `_find_in_segment` says of each.
+    def _look_in_segments(self, covered: Sequence[Period]) -> Iterator[list[tuple[Period, int]]]:
+        """The ranges of each segment that may have what is searched for."""
+        for looked in self._look(segments, self._look_in_summaries(covered)):
+            self._blocks += looked.blocks
+            self._blocks_found += sum(blocks for _, blocks in looked.found)
+            yield looked.found
+
+    def _look_in_summaries(self, covered: Sequence[Period]) -> Iterator[tuple[Period, bool]]:
+        """The segments, and whether each may have it, as far as their summaries know."""
+        if not covered or not self._is_ruled_out_by_words:
+            yield from ((each, True) for each in covered)
+            return
+        known = list_covered(
+            self._connection,
+            organization_id=self._query.organization_id,
+            begin=min(covered).begin,
+            end=max(covered).end,
+            table=summaries,
+        )
+        groups = [
+            (summary, [*some])
+            for summary, some in groupby(covered, lambda each: _find_whole(known, each))
+        ]
+        used = [
+            summary for summary, some in groups if summary is not None and len(some) >= SUMMED_MIN
+        ]
+        looked = self._look(summaries, [(each, True) for each in used])
+        left = set(used)
+        for summary, some in groups:
+            if summary not in left:
+                yield from ((each, True) for each in some)
+                continue
+            spans = [span for span, _ in next(looked).found]
+            for each in some:
+                yield each, any(span.begin < each.end and each.begin < span.end for span in spans)
+
+    @cached_property
+    def _is_ruled_out_by_words(self) -> bool:
+        """Whether there are words without which nothing can match."""
+        return not isinstance(~_may_have(self._condition), False_)
+
+    def _look(self, table: Table, spans: Iterable[tuple[Period, bool]]) -> Iterator[_Looked]:
+        """Look at each segment, or summary, that may have what is searched for.
 
         A database on another machine rules some out first, instead of sending their words. More of
         them each time, since what is frequent is found in the first.
         """
-        count = 1 if database_of(self._connection).rules_out_segments else 0
-        begin = 0
-        while begin < len(covered):
-            some = covered[begin : begin + count] if count else covered
-            ruled_out = self._rule_out(some) if count else {}
-            for each in some:
-                self._blocks += ruled_out.get(each, 0)
-                yield [] if each in ruled_out else self._find_in_segment(each)
-            begin += len(some)
-            count = min(4 * count, RULED_OUT_AT_ONCE)
+        rules_out = database_of(self._connection).rules_out_segments
+        left, count = iter(spans), 1
+        while some := [*islice(left, count)]:
+            possible = [span for span, is_possible in some if is_possible]
+            ruled_out = self._rule_out(table, possible) if rules_out and possible else {}
+            for span, is_possible in some:
+                if not is_possible:
+                    yield _Looked([], BLOCKS_MAX)
+                elif span in ruled_out:
+                    yield _Looked([], ruled_out[span])
+                else:
+                    yield self._look_at(table, span)
+            count = min(4 * count, RULED_OUT_AT_ONCE) if rules_out else 1
 
-    def _rule_out(self, some: Sequence[Period]) -> dict[Period, int]:
-        """The segments that cannot have what is searched for, and how many blocks each has."""
-        columns, lacks_it = segments.c, ~_may_have(self._condition)
-        if isinstance(lacks_it, False_):
+    def _rule_out(self, table: Table, some: Sequence[Period]) -> dict[Period, int]:
+        """Those that cannot have what is searched for, and how many blocks each has."""
+        if not self._is_ruled_out_by_words:
             # Such as a text without a word.
             return {}
+        columns, lacks_it = table.c, ~_may_have(self._condition, of=table)
         ours = columns.organization_id == self._query.organization_id
         these = (ours, columns.begin_at.in_([each.begin for each in some]))
         # A list that is damaged rules out nothing.
@@ -343,9 +394,9 @@ class _Search:
         found = self._connection.execute(apart)
         return {Period(begin, end): int(blocks) for begin, end, blocks in found}
 
-    def _find_in_segment(self, span: Period) -> list[tuple[Period, int]]:
-        """The ranges of a segment that may have what is searched for, in the order of time."""
-        columns = segments.c
+    def _look_at(self, table: Table, span: Period) -> _Looked:
+        """Look at a segment, or a summary."""
+        columns = table.c
         this = (
             columns.organization_id == self._query.organization_id,
             columns.begin_at == span.begin,
@@ -363,7 +414,7 @@ class _Search:
             row = self._connection.execute(statement).first()
             if row is None:
                 # It was dropped just now.
-                return [(span, 0)]
+                return _Looked([(span, 0)], 0)
             try:
                 reader = search_segments.SegmentReader(
                     blocks=len(row.blocks) // 8,
@@ -372,21 +423,29 @@ class _Search:
                     read_postings=read_postings,
                 )
                 bits = reader.find_blocks(self._condition)
-            except ZstdError:
+                begins = search_segments.list_begins(row.blocks)
+            except (ZstdError, IndexError, struct.error):
                 # It is damaged, so it rules out nothing.
-                return [(span, 0)]
-        self._blocks += len(row.blocks) // 8
-        self._blocks_found += bits.bit_count()
-        return _find_spans(bits, search_segments.list_begins(row.blocks), end=span.end)
+                return _Looked([(span, 0)], 0)
+        return _Looked(_find_spans(bits, begins, end=span.end), len(begins))
 
 
-def _may_have(filter: Filter) -> ColumnElement[bool]:
-    """Whether the words of a segment may have what a filter selects."""
+class _Looked(NamedTuple):
+    """What was seen in a segment, or in a summary."""
+
+    found: list[tuple[Period, int]]
+    """The ranges that may have what is searched for, in the order of time, and how many blocks."""
+    blocks: int
+    """How many blocks were looked at."""
+
+
+def _may_have(filter: Filter, *, of: Table = segments) -> ColumnElement[bool]:
+    """Whether the words of a segment, or of a summary, may have what a filter selects."""
     if isinstance(filter, Words):
         patterns = search_segments.find_patterns(filter.text)
-        return and_(true(), *(contains(segments.c.words, each) for each in patterns))
+        return and_(true(), *(contains(of.c.words, each) for each in patterns))
     if isinstance(filter, AllOf | AnyOf):
-        parts = [_may_have(each) for each in filter.inner]
+        parts = [_may_have(each, of=of) for each in filter.inner]
         return and_(true(), *parts) if isinstance(filter, AllOf) else or_(false(), *parts)
     return true()
 
@@ -496,6 +555,12 @@ def _find_spans(bits: int, begins: Sequence[int], *, end: int) -> list[tuple[Per
         if is_found:
             spans.append((Period(edges[numbers[0]], edges[numbers[-1] + 1]), len(numbers)))
     return spans
+
+
+def _find_whole(spans: Sequence[Period], span: Period) -> Period | None:
+    """The range that another is a part of. They are in the order of time."""
+    place = bisect_right(spans, (span.begin, _NEWEST)) - 1
+    return spans[place] if place >= 0 and span.end <= spans[place].end else None
 
 
 def _is_within(spans: Sequence[Period], at: int) -> bool:

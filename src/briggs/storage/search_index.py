@@ -3,6 +3,9 @@
 The newest completions are in no segment, and a search reads them one by one. A transaction that
 changes what completions say drops the segments that cover them, so whatever is in a segment is
 true, and what was deleted is in none. Dropped ranges are read again later.
+
+A group of segments has a summary, which goes with the first of them that is dropped. A search that
+finds nothing there looks at none of the group.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 from zstandard import ZstdError
 
 from briggs.storage.access import Access
@@ -29,10 +32,24 @@ from briggs.storage.pieces import (
 from briggs.storage.said import list_said
 from briggs.storage.said_apart import is_apart, read_piece, read_row
 from briggs.storage.search_chains import Chains
-from briggs.storage.search_segments import BLOCKS_MAX, Builder, Segment, WordBlock, read_words
-from briggs.storage.tables import IS_STARTED, completions, organizations, search_segments
+from briggs.storage.search_segments import (
+    BLOCKS_MAX,
+    TERMS_MAX,
+    Builder,
+    Segment,
+    WordBlock,
+    read_words,
+    split_words,
+)
+from briggs.storage.tables import (
+    IS_STARTED,
+    completions,
+    organizations,
+    search_segments,
+    search_summaries,
+)
 from briggs.types.completions import Completion, current_time_us
-from briggs.types.search import SearchProgress
+from briggs.types.search import LEFT_MAX, SearchProgress
 
 BLOCK_ROWS = 32
 """So many are read if a block may contain a text. It takes about a millisecond."""
@@ -45,13 +62,28 @@ LARGE_ROWS = BLOCKS_MAX * BLOCK_ROWS
 MERGED = LARGE_ROWS // SMALL_ROWS
 """So many neighbouring small segments become a large one."""
 
+GROUP_SEGMENTS = 32
+"""So many neighbouring large segments get a summary, unless they have too many words."""
+
+GROUP_FREQUENT = GROUP_SEGMENTS // 2
+"""A word that is in so many segments of a group may be in any of them."""
+
+GROUP_TERMS_MAX = 2 * TERMS_MAX
+"""Different words of a summary. They take about 80 MB while it is made."""
+
+SUMMARY_SHARE_MAX = 0.5
+"""A summary that is longer, of what its segments are, is not worth looking at first."""
+
 BLOCK_BODIES_BYTES = 512 * 1024
 """Bodies that are read for a block in one step, unless a single row has more."""
 
 STEP_BYTES = 128 * 1024
 """So much text of histories is read in one step."""
 
-SAID_BYTES_MAX = 2 * 1024 * 1024
+ROW_BYTES = 2 * 1024 * 1024
+"""Larger bodies are read in steps of their own."""
+
+SAID_BYTES_MAX = 96 * 1024 * 1024
 TIED_ROWS_MAX = 256
 """Larger bodies, and more completions of one microsecond, are searched without their words."""
 
@@ -86,7 +118,6 @@ class Period(NamedTuple):
     end: int
 
 
-LEFT_MAX = 100_000
 _OLDEST, _NEWEST = -(2**62), 2**62
 
 
@@ -99,6 +130,8 @@ class _Known(msgspec.Struct):
     """What the segments of each organization cover, in the order of time."""
     small: set[tuple[str, int]]
     """The organizations and beginnings of small segments."""
+    summed: dict[str, list[Period]]
+    """What the summaries of each organization cover, in the order of time."""
     left: dict[str, int]
     """How many were written since it was last looked for work."""
     due: set[str]
@@ -135,9 +168,7 @@ def note_times(
             known.due.add(organization_id)
         spans = known.spans.get(organization_id)
         if spans and at < spans[-1].end and (span := _find(spans, at)) is not None:
-            spans.remove(span)
-            _drop(connection, organization_id, span)
-            known.small.discard((organization_id, span.begin))
+            _drop(connection, known, organization_id, span)
             _rest(known, organization_id)
         if known.building is not None:
             owner, span = known.building
@@ -154,9 +185,9 @@ def _rest(known: _Known, organization_id: str) -> None:
 
 def forget_before(connection: Connection, *, organization_id: str, before: int) -> None:
     """Drop the words of all completions from before a time, and of the others in their segment."""
-    columns = search_segments.c
-    ours = columns.organization_id == organization_id
-    connection.execute(search_segments.delete().where(ours, columns.begin_at < before))
+    for table in (search_segments, search_summaries):
+        ours = table.c.organization_id == organization_id
+        connection.execute(table.delete().where(ours, table.c.begin_at < before))
     forget(connection)
 
 
@@ -236,6 +267,11 @@ class Indexer:
                 merged = Period(some[0].begin, some[-1].end)
                 self._building = known.building = organization_id, merged
                 return self._merge(known, organization_id, some)
+            group = next(_list_groups(known, organization_id), None)
+            if group is not None:
+                whole = Period(group[0].begin, group[-1].end)
+                self._building = known.building = organization_id, whole
+                return self._sum_up(known, organization_id, group)
             last = spans[-1].end if spans else _OLDEST
             if self._has_many(organization_id, Period(last, _NEWEST)):
                 known.resting[organization_id] = time.monotonic() + UNSETTLED_S
@@ -314,12 +350,43 @@ class Indexer:
     def _merge(self, known: _Known, organization_id: str, some: Sequence[Period]) -> Iterator[None]:
         builder = Builder()
         for span in some:
-            row = self._connection.execute(_select_one(organization_id, span.begin)).one()
-            yield from builder.add_segment(Segment(*row[1:]))
+            if (segment := self._read_segment(organization_id, span)) is None:
+                return
+            yield from builder.add_segment(segment)
             yield
-        segment = yield from builder.finish(begin_at=some[0].begin, end_at=some[-1].end)
+        merged = yield from builder.finish(begin_at=some[0].begin, end_at=some[-1].end)
         yield
-        self._write(known, organization_id, segment, dropped=some)
+        self._write(known, organization_id, merged, dropped=some)
+
+    def _sum_up(
+        self, known: _Known, organization_id: str, group: Sequence[Period]
+    ) -> Iterator[None]:
+        builder = Builder(
+            blocks_max=GROUP_SEGMENTS, terms_max=GROUP_TERMS_MAX, frequent_blocks=GROUP_FREQUENT
+        )
+        whole = 0
+        for span in group:
+            if (segment := self._read_segment(organization_id, span)) is None:
+                return
+            whole += len(segment.words)
+            yield from builder.add_as_block(segment)
+            if builder.is_full:
+                break
+        some = group[: builder.number]
+        summary = yield from builder.finish(begin_at=some[0].begin, end_at=some[-1].end)
+        if len(summary.words) > SUMMARY_SHARE_MAX * whole:
+            # It says nothing, and is there so that it is not made again.
+            summary = msgspec.structs.replace(summary, words=b"", postings=b"")
+        yield
+        self._write_summary(known, organization_id, summary, of=some)
+
+    def _read_segment(self, organization_id: str, span: Period) -> Segment | None:
+        """A segment. None if another process has just dropped it, and what is known is old."""
+        row = self._connection.execute(_select_one(organization_id, span.begin)).first()
+        if row is None:
+            database_of(self._connection).remembered.pop(_KNOWN, None)
+            return None
+        return Segment(*row[1:])
 
     def _write(
         self, known: _Known, organization_id: str, segment: Segment, *, dropped: Sequence[Period]
@@ -331,18 +398,37 @@ class Indexer:
                 self._building = None
                 return
             for each in dropped:
-                _drop(self._connection, organization_id, each)
+                _drop(self._connection, known, organization_id, each)
             database.note_change(self._connection)
-            values = {"organization_id": organization_id, **msgspec.structs.asdict(segment)}
-            self._connection.execute(search_segments.insert().values(values))
+            self._insert(search_segments, organization_id, segment)
         spans = known.spans.setdefault(organization_id, [])
-        for each in dropped:
-            spans.remove(each)
-            known.small.discard((organization_id, each.begin))
         insort(spans, Period(segment.begin_at, segment.end_at))
         if _is_small(len(segment.blocks)):
             known.small.add((organization_id, segment.begin_at))
         self._building = known.building = None
+
+    def _write_summary(
+        self, known: _Known, organization_id: str, summary: Segment, *, of: Sequence[Period]
+    ) -> None:
+        """Write a summary, if its segments are still there."""
+        database = database_of(self._connection)
+        span = Period(summary.begin_at, summary.end_at)
+        with database.transaction(self._connection):
+            there = list_covered(
+                self._connection, organization_id=organization_id, begin=span.begin, end=span.end
+            )
+            if _know(self._connection) is not known or there != [*of]:
+                self._building = None
+                forget(self._connection)
+                return
+            database.note_change(self._connection)
+            self._insert(search_summaries, organization_id, summary)
+        insort(known.summed.setdefault(organization_id, []), span)
+        self._building = known.building = None
+
+    def _insert(self, table: Table, organization_id: str, segment: Segment) -> None:
+        values = {"organization_id": organization_id, **msgspec.structs.asdict(segment)}
+        self._connection.execute(table.insert().values(values))
 
     def _read_rows(self, organization_id: str, span: Period) -> tuple[_Rows, int]:
         """The next completions of a range, and where those after them begin."""
@@ -367,23 +453,24 @@ class Indexer:
         return found, end
 
     def _read_row(self, row: Any, *, into: _Rows) -> int:
-        """Read what a row says. Returns how much was read, in bytes."""
+        """Read what a row says, or note it if it is large. Returns how much it has, in bytes."""
+        bodies: Expander = self._bodies
         try:
+            size = self._measure(row)
             if row.encoding == ZSTD and is_apart(row):
-                size = self._measure(row)
-                apart = read_row(row, bodies=self._bodies) if size <= SAID_BYTES_MAX else None
+                apart = read_row(row, bodies=self._bodies) if size <= ROW_BYTES else None
                 if apart is not None:
                     into.texts.update(apart.texts)
                     into.pieces.update(dict.fromkeys(apart.pieces))
                     return size
                 pieces = find_pieces(self._connection, [row], bodies=self._bodies)
-                bodies: Expander = pieces
-                size = sum(map(pieces.measure, _list_bodies(row)))
-            else:
-                bodies, size = self._bodies, self._measure(row)
-            into.is_known = size <= SAID_BYTES_MAX
-            if into.is_known:
+                bodies, size = pieces, sum(map(pieces.measure, _list_bodies(row)))
+            if size <= ROW_BYTES:
                 into.texts.update(list_said(*read_bodies(row, bodies=bodies)))
+            else:
+                into.large.append((row, bodies))
+                into.large_bytes += size
+                into.is_known = into.large_bytes <= SAID_BYTES_MAX
         except (ZstdError, KeyError):
             # A body that is damaged, or whose pieces are not there, counts as too large.
             into.is_known, size = False, 0
@@ -406,9 +493,14 @@ class Indexer:
             return None
         try:
             yield from self._read_histories(rows, chains, block=block)
+            texts = [*rows.texts]
+            for row, bodies in rows.large:
+                yield
+                texts += list_said(*read_bodies(row, bodies=bodies))
         except (ZstdError, KeyError, ValueError):
             return None
-        return read_words(rows.texts)
+        words = yield from split_words(texts)
+        return words
 
     def _read_histories(self, rows: _Rows, chains: Chains, *, block: int) -> Iterator[None]:
         """Note the histories of some rows. Only what is new in them is read."""
@@ -475,6 +567,9 @@ class _Rows(msgspec.Struct):
     """What they say, without their pieces."""
     pieces: dict[bytes, None] = {}
     """The last pieces of the histories that they go on, in the order of time."""
+    large: list[tuple[Any, Expander]] = []
+    """Rows that are read by themselves, and what expands their bodies."""
+    large_bytes: int = 0
     is_known: bool = True
     """Whether all of them can be read."""
 
@@ -491,10 +586,16 @@ def read_bodies(row: Any, *, bodies: Expander) -> tuple[bytes, bytes | None]:
 
 
 def list_covered(
-    connection: Connection, *, organization_id: str, begin: int, end: int
+    connection: Connection,
+    *,
+    organization_id: str,
+    begin: int,
+    end: int,
+    table: Table = search_segments,
 ) -> list[Period]:
-    """What the segments within a range cover, in the order of time."""
-    ours, columns = search_segments.c.organization_id == organization_id, search_segments.c
+    """What the segments within a range cover, or the summaries, in the order of time."""
+    columns = table.c
+    ours = columns.organization_id == organization_id
     statement = select(columns.begin_at, columns.end_at).where(
         ours, columns.begin_at < end, columns.end_at > begin
     )
@@ -509,23 +610,31 @@ def _know(connection: Connection) -> _Known:
     return known
 
 
-def _read_known(connection: Connection) -> _Known:
-    columns = search_segments.c
+def _read_known(connection: Connection, *, organization_id: str | None = None) -> _Known:
+    """What is known of all organizations, or of one."""
     known = _Known(
         spans={},
         small=set(),
+        summed={},
         left={},
         due=set(connection.scalars(select(organizations.c.id))),
     )
-    statement = select(
+    columns = search_segments.c
+    segments = select(
         columns.organization_id, columns.begin_at, columns.end_at, func.length(columns.blocks)
-    )
-    for id, begin, end, size in connection.execute(
-        statement.order_by(columns.organization_id, columns.begin_at)
-    ):
+    ).order_by(columns.organization_id, columns.begin_at)
+    columns = search_summaries.c
+    summaries = select(columns.organization_id, columns.begin_at, columns.end_at)
+    summaries = summaries.order_by(columns.organization_id, columns.begin_at)
+    if organization_id is not None:
+        segments = segments.where(search_segments.c.organization_id == organization_id)
+        summaries = summaries.where(columns.organization_id == organization_id)
+    for id, begin, end, size in connection.execute(segments):
         known.spans.setdefault(id, []).append(Period(begin, end))
         if _is_small(size):
             known.small.add((id, begin))
+    for id, begin, end in connection.execute(summaries):
+        known.summed.setdefault(id, []).append(Period(begin, end))
     return known
 
 
@@ -553,6 +662,25 @@ def _find_neighbours(known: _Known, organization_id: str) -> list[Period]:
     return []
 
 
+def _list_groups(known: _Known, organization_id: str) -> Iterator[Sequence[Period]]:
+    """Large segments without a summary, one beside the other, that are to have one.
+
+    The oldest segment is in none, because it changes whenever the oldest completions are deleted.
+    """
+    summed = known.summed.get(organization_id, ())
+    some: list[Period] = []
+    for span in known.spans.get(organization_id, ())[1:]:
+        if (organization_id, span.begin) in known.small or _find(summed, span.begin) is not None:
+            some = []
+            continue
+        if some and some[-1].end != span.begin:
+            some = []
+        some.append(span)
+        if len(some) == GROUP_SEGMENTS:
+            yield some
+            some = []
+
+
 def _find_settled(connection: Connection, organization_id: str) -> int:
     """Until when completions have ended, or have run for so long that they are read as they are."""
     now = current_time_us()
@@ -565,10 +693,20 @@ def _find_settled(connection: Connection, organization_id: str) -> int:
     return min(now - SETTLED_US, now if oldest is None else oldest)
 
 
-def _drop(connection: Connection, organization_id: str, span: Period) -> None:
-    columns = search_segments.c
-    this = columns.organization_id == organization_id, columns.begin_at == span.begin
-    connection.execute(search_segments.delete().where(*this))
+def _drop(connection: Connection, known: _Known, organization_id: str, span: Period) -> None:
+    """Drop a segment, and the summary that has its words."""
+    _delete(connection, search_segments, organization_id, span)
+    known.spans[organization_id].remove(span)
+    known.small.discard((organization_id, span.begin))
+    summed = known.summed.get(organization_id, [])
+    if (summary := _find(summed, span.begin)) is not None:
+        _delete(connection, search_summaries, organization_id, summary)
+        summed.remove(summary)
+
+
+def _delete(connection: Connection, table: Table, organization_id: str, span: Period) -> None:
+    this = table.c.organization_id == organization_id, table.c.begin_at == span.begin
+    connection.execute(table.delete().where(*this))
 
 
 def _in_span(statement: Select[Any], organization_id: str, span: Period) -> Select[Any]:
@@ -587,8 +725,8 @@ def _select_one(organization_id: str, begin: int) -> Select[Any]:
 
 
 def _rebuild(connection: Connection, *, organization_id: str) -> None:
-    ours = search_segments.c.organization_id == organization_id
-    connection.execute(search_segments.delete().where(ours))
+    for table in (search_segments, search_summaries):
+        connection.execute(table.delete().where(table.c.organization_id == organization_id))
     forget(connection)
 
 
@@ -605,7 +743,7 @@ def find_progress(connection: Connection, *, organization_id: str) -> SearchProg
             for edge in (func.min(_COLUMNS.created_at), func.max(_COLUMNS.created_at))
         )
         if oldest is None or newest is None:
-            return SearchProgress(is_complete=True, share=1.0, left=0)
+            return SearchProgress(is_complete=True, share=1.0, left=0, segments_left=0)
         left = tail = 0
         for gap in list_gaps(covered, whole):
             some = _in_span(select(_COLUMNS.created_at), organization_id, gap)
@@ -613,11 +751,17 @@ def find_progress(connection: Connection, *, organization_id: str) -> SearchProg
             found = connection.scalar(counted) or 0
             left += found
             tail = found if gap.end == _NEWEST else tail
+        groups = _list_groups(
+            _read_known(connection, organization_id=organization_id), organization_id
+        )
+        segments_left = sum(map(len, groups))
     spanned = max(1, newest - oldest)
     known = sum(min(each.end, newest) - max(each.begin, oldest) for each in covered)
     is_complete = left == tail and tail < 2 * SMALL_ROWS
     share = 1.0 if is_complete else min(1.0, max(0.0, known / spanned))
-    return SearchProgress(is_complete=is_complete, share=share, left=left)
+    return SearchProgress(
+        is_complete=is_complete, share=share, left=left, segments_left=segments_left
+    )
 
 
 def list_gaps(covered: Sequence[Period], span: Period) -> list[Period]:

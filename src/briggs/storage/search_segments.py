@@ -5,6 +5,8 @@ their messages once, in a list, and the numbers of the blocks that it is in. A t
 the list as in any text, so its first and last words may be parts of words. What is found are
 blocks that may contain the text; only their bodies say whether they do.
 
+A summary is the same of a group of segments: each of them is one of its blocks.
+
 A word is what stands between characters that separate words in any script, with its case folded. A
 script without spaces has long words, so nothing has to be known of it.
 """
@@ -13,8 +15,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
@@ -38,6 +42,9 @@ PIECE_BYTES = 64
 length is in one of them."""
 
 WORD_BYTES_MAX = 2 * PIECE_BYTES
+
+PART_CHARACTERS = 128 * 1024
+"""So much of a text is split into words in one step. It takes a few milliseconds."""
 
 WORDS_AT_ONCE = 4_000
 """So many are added in one step. It takes about a millisecond."""
@@ -65,7 +72,7 @@ class Segment(msgspec.Struct, frozen=True):
     """A line for each word, between line feeds. Every search reads it, so it is not compressed."""
     postings: bytes
     """A zstd frame: for each word how many blocks it is in, as a byte; then their numbers. 0 stands
-    for many, whose numbers are not known."""
+    for many, whose numbers are not known. Then a checksum, which older segments do not have."""
 
 
 class WordBlock(NamedTuple):
@@ -80,7 +87,15 @@ class WordBlock(NamedTuple):
 class Builder:
     """Collects the blocks of a segment, in the order of time."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        blocks_max: int = BLOCKS_MAX,
+        terms_max: int = TERMS_MAX,
+        frequent_blocks: int = FREQUENT_BLOCKS,
+    ) -> None:
+        self._blocks_max, self._terms_max = blocks_max, terms_max
+        self._frequent_blocks = frequent_blocks
         self._found: dict[bytes, bytes] = {}
         self._frequent: set[bytes] = set()
         self._begins: list[int] = []
@@ -95,7 +110,7 @@ class Builder:
     @property
     def is_full(self) -> bool:
         """Whether another block has to go to the next segment."""
-        return len(self._begins) >= BLOCKS_MAX or len(self._found) > TERMS_MAX
+        return len(self._begins) >= self._blocks_max or len(self._found) > self._terms_max
 
     def add(self, block: WordBlock) -> None:
         """Add a block."""
@@ -134,11 +149,11 @@ class Builder:
         """Add all blocks of a segment, as many words at a time as take a millisecond."""
         first = len(self._begins)
         moved = bytes((number + first) % BLOCKS_MAX for number in range(BLOCKS_MAX))
-        words = segment.words[1:-1].split(b"\n")
+        words = list_words(segment)
         postings = expand(segment.postings)
         place = len(words)
         moved_there: dict[bytes, bytes] = {}
-        for number, word in enumerate(words if words != [b""] else []):
+        for number, word in enumerate(words):
             end = place + postings[number]
             moved_there[word] = postings[place:end].translate(moved)
             place = end
@@ -151,14 +166,28 @@ class Builder:
         self._begins += list_begins(segment.blocks)
         self._rows += segment.rows
 
+    def add_as_block(self, segment: Segment) -> Iterable[None]:
+        """Add a segment as one block, as many words at a time as take a millisecond."""
+        number = _NUMBERS[len(self._begins)]
+        is_known = is_sound(segment.words)
+        words = list_words(segment) if is_known else []
+        if segment.opaque or not is_known:
+            self._opaque += number
+        for begin in range(0, len(words), WORDS_AT_ONCE):
+            some = words[begin : begin + WORDS_AT_ONCE]
+            self._add(dict.fromkeys([each for each in some if each not in self._frequent], number))
+            yield
+        self._begins.append(segment.begin_at)
+        self._rows += segment.rows
+
     def _add(self, postings: Mapping[bytes, bytes]) -> None:
         """Add the numbers of blocks to those of each word. A frequent word has none."""
-        found, frequent = self._found, self._frequent
+        found, frequent, frequent_blocks = self._found, self._frequent, self._frequent_blocks
         for word, numbers in postings.items():
             before = found.get(word)
             if before is None and numbers:
                 found[word] = numbers
-            elif before and numbers and len(before) + len(numbers) < FREQUENT_BLOCKS:
+            elif before and numbers and len(before) + len(numbers) < frequent_blocks:
                 found[word] = before + numbers
             else:
                 found[word] = b""
@@ -171,29 +200,87 @@ class Builder:
         postings = self._found.values()
         counts = bytes(map(len, postings))
         yield
+        blocks = struct.pack(f"<{len(self._begins)}q", *self._begins)
+        opaque = bytes(self._opaque)
+        content = b"".join([counts, *postings, _sum_up(blocks, opaque, words)])
+        yield
         return Segment(
             begin_at=begin_at,
             end_at=end_at,
             rows=self._rows,
-            blocks=struct.pack(f"<{len(self._begins)}q", *self._begins),
-            opaque=bytes(self._opaque),
+            blocks=blocks,
+            opaque=opaque,
             words=words,
-            postings=ZstdCompressor(level=LEVEL).compress(counts + b"".join(postings)),
+            postings=ZstdCompressor(level=LEVEL, write_checksum=True).compress(content),
         )
 
 
 def read_words(said: Iterable[str]) -> set[bytes] | None:
     """The words of some texts. None if they are too many."""
-    text = b" ".join(map(fold, said))
-    words = set(text.split())
-    if _has_long_word(text):
-        for word in [each for each in words if len(each) > WORD_BYTES_MAX]:
-            words.remove(word)
+    steps = split_words(said)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            words: set[bytes] | None = end.value
+            return words
+
+
+def split_words(said: Iterable[str]) -> Generator[None, None, set[bytes] | None]:
+    """As `read_words`, in steps of a few milliseconds."""
+    words: set[bytes] = set()
+    size = known = 0
+    for text in _fold_in_parts(said):
+        if size:
+            yield
+        found = set(text.split())
+        if _has_long_word(text):
+            found = _cut_long_words(found)
+        new = found - words if words else found
+        words |= new
+        size += len(text)
+        # To look at each word takes longer than to read it, and hardly any text is so long.
+        if size > BLOCK_BYTES_MAX:
+            known += sum(map(len, new if known else words))
+            if known > BLOCK_BYTES_MAX:
+                return None
+    return words
+
+
+def _fold_in_parts(said: Iterable[str]) -> Iterator[bytes]:
+    """What some texts say, folded, in parts of a bounded length that cut no word.
+
+    A word that is longer than a part is cut where its pieces overlap.
+    """
+    parts: list[bytes] = []
+    size = 0
+    for text in said:
+        rest = b""
+        for begin in range(0, len(text), PART_CHARACTERS):
+            folded = rest + fold(text[begin : begin + PART_CHARACTERS])
+            if begin + PART_CHARACTERS < len(text):
+                end = folded.rfind(b" ") + 1
+                rest = folded[end:] if end else folded[-WORD_BYTES_MAX:]
+                folded = folded[: end or None]
+            parts.append(folded)
+            size += len(folded)
+            if size >= PART_CHARACTERS:
+                yield b" ".join(parts)
+                parts.clear()
+                size = 0
+    yield b" ".join(parts)
+
+
+def _cut_long_words(words: set[bytes]) -> set[bytes]:
+    """Words, with overlapping pieces of those that are too long."""
+    cut: set[bytes] = set()
+    for word in words:
+        if len(word) <= WORD_BYTES_MAX:
+            cut.add(word)
+        else:
             for place in range(0, len(word) - PIECE_BYTES, PIECE_BYTES):
-                words.add(word[place : place + WORD_BYTES_MAX])
-    # To look at each word takes longer than to read it, and hardly any text is so long.
-    is_known = len(text) <= BLOCK_BYTES_MAX or sum(map(len, words)) <= BLOCK_BYTES_MAX
-    return words if is_known else None
+                cut.add(word[place : place + WORD_BYTES_MAX])
+    return cut
 
 
 def _has_long_word(text: bytes) -> bool:
@@ -246,7 +333,7 @@ class SegmentReader:
     ) -> None:
         self._all = (1 << blocks) - 1
         self._opaque = _join(opaque)
-        if not words.startswith(b"\n"):
+        if not is_sound(words):
             raise ZstdError("the list of words is damaged")
         self._words = words
         self._read_postings = read_postings
@@ -306,16 +393,63 @@ class SegmentReader:
                 return self._all
             self._postings = expand(frame)
         postings = self._postings
-        place = self._words.count(b"\n") - 1
-        counted = 0
+        if any(postings[term] == 0 for term in terms):
+            return self._all
+        place, counted = self._terms, 0
         numbers: set[int] = set()
         for term in terms:
-            if postings[term] == 0:
-                return self._all
             place += sum(postings[counted:term])
             counted = term
             numbers.update(postings[place : place + postings[term]])
         return _join(numbers)
+
+    @cached_property
+    def _terms(self) -> int:
+        """How many words are in the list."""
+        return self._words.count(b"\n") - 1
+
+
+def find_fault(segment: Segment) -> str | None:
+    """What shows that a segment was damaged. None if nothing does."""
+    if len(segment.blocks) % 8 or not is_sound(segment.words):
+        return "its list is cut off"
+    begins = list_begins(segment.blocks)
+    if begins != sorted(begins) or not all(
+        segment.begin_at <= each < segment.end_at for each in begins
+    ):
+        return "its parts are out of order"
+    try:
+        content = expand(segment.postings)
+    except ZstdError as error:
+        return str(error)
+    terms = segment.words.count(b"\n") - 1 if segment.words != _NO_WORDS else 0
+    end = terms + sum(content[:terms])
+    checksum = content[end:]
+    if len(content) < end or len(checksum) not in (0, CHECKSUM_BYTES):
+        return "it does not say of each word where that is"
+    if any(number >= len(begins) for number in {*segment.opaque, *content[terms:end]}):
+        return "it names a part that is not there"
+    if checksum and checksum != _sum_up(segment.blocks, segment.opaque, segment.words):
+        return "its checksum is another"
+    return None
+
+
+def is_sound(words: bytes) -> bool:
+    """Whether a list of words is whole, as far as one sees at once."""
+    return len(words) >= 2 and words.startswith(b"\n") and words.endswith(b"\n")
+
+
+def list_words(segment: Segment) -> list[bytes]:
+    """The words of a segment, in order."""
+    return segment.words[1:-1].split(b"\n") if segment.words != _NO_WORDS else []
+
+
+def _sum_up(*parts: bytes) -> bytes:
+    """The CRC-32 of what the postings belong to."""
+    checksum = 0
+    for part in parts:
+        checksum = crc32(part, checksum)
+    return checksum.to_bytes(CHECKSUM_BYTES, "little")
 
 
 def list_begins(blocks: bytes) -> list[int]:
@@ -335,6 +469,9 @@ def _join(numbers: Iterable[int]) -> int:
     return bits
 
 
+CHECKSUM_BYTES = 4
+
+_NO_WORDS = b"\n\n"
 _NUMBERS = [bytes([number]) for number in range(BLOCKS_MAX)]
 
 # All of ASCII but letters and digits.

@@ -243,18 +243,22 @@ completion_rules = Table(
 )
 
 # The words of the completions of a range of time: see `search_segments.py`. The lists of words are
-# read the most, so they stand before the postings, which are read past them.
-search_segments = Table(
-    "search_segments",
-    metadata,
-    Column("organization_id", AnyText, primary_key=True, nullable=False),
-    Column("begin_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
-    Column("end_at", BigInteger, nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("blocks", LargeBinary, nullable=False),
-    Column("opaque", LargeBinary, nullable=False),
-    Column("words", LargeBinary, nullable=False),
-    Column("postings", LargeBinary, nullable=False),
+# read the most, so they stand before the postings, which are read past them. A summary has those of
+# a group of segments.
+search_segments, search_summaries = (
+    Table(
+        name,
+        metadata,
+        Column("organization_id", AnyText, primary_key=True, nullable=False),
+        Column("begin_at", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+        Column("end_at", BigInteger, nullable=False),
+        Column("rows", Integer, nullable=False),
+        Column("blocks", LargeBinary, nullable=False),
+        Column("opaque", LargeBinary, nullable=False),
+        Column("words", LargeBinary, nullable=False),
+        Column("postings", LargeBinary, nullable=False),
+    )
+    for name in ("search_segments", "search_summaries")
 )
 
 # Tool calls that their vendor signed. A later turn needs the signature, and knows only the id of

@@ -36,6 +36,8 @@ from briggs.storage.pieces import find_pieces, list_hashes, read_references
 from briggs.storage.records import BODY_BYTES, SELECT, decode
 from briggs.storage.recounts import find_miscounts
 from briggs.storage.rows import decode as decode_row
+from briggs.storage.search_index import list_covered
+from briggs.storage.search_segments import Segment, find_fault, list_begins
 from briggs.storage.tables import (
     IS_OPEN,
     completion_metadata,
@@ -50,6 +52,8 @@ from briggs.storage.tables import (
     organizations,
     pieces,
     rollup_fills,
+    search_segments,
+    search_summaries,
     sessions,
     test_runs,
 )
@@ -68,6 +72,7 @@ TRIES = 3
 RESTORE = "restore a backup"
 REBUILD = "run `briggs rollups rebuild`"
 RECOUNT = "stop the servers and run `briggs store recount`"
+REINDEX = "run `briggs search rebuild`"
 RELABEL = "set its tags and metadata again (PATCH /v1/chat/completions/ID), or restore a backup"
 
 _UNREADABLE = (
@@ -169,6 +174,7 @@ class _Organization:
             ),
             ("Pieces of histories", self._check_pieces),
             ("Hours and minutes of the rollups", self._check_rollups),
+            ("Segments of the index of words", self._check_segments),
             ("Places in queues", self._check_queue),
             ("Sums of feedback", self._check_sums),
             *(
@@ -462,6 +468,38 @@ class _Organization:
                     found = [f"what is counted of its feedback {_explain(error)}"]
             for what in found:
                 yield Damage(f"in task {task_id}, {what}", RECOUNT)
+
+    # The index of words.
+
+    def _check_segments(self) -> Iterator[Damage]:
+        for table, name in ((search_segments, "segment"), (search_summaries, "summary")):
+            for keys in self._pages(table):
+                for (begin_at,) in keys:
+                    with self._reader.snapshot(self._connection):
+                        fault = self._find_fault(table, begin_at)
+                    if fault is not None:
+                        yield Damage(
+                            f"the {name} of the index of words from {begin_at / 1_000_000:.6f} "
+                            f"(Unix time) is damaged ({fault})",
+                            REINDEX,
+                        )
+
+    def _find_fault(self, table: Table, begin_at: int) -> str | None:
+        """What is wrong with a segment or a summary. None if nothing is, or it is gone."""
+        this = table.c.organization_id == self._id, table.c.begin_at == begin_at
+        row = self._connection.execute(select(table).where(*this)).first()
+        if row is None or (table is search_summaries and not row.words):
+            # A summary without words says nothing.
+            return None
+        found = Segment(*row[1:])
+        fault = find_fault(found)
+        if fault is None and table is search_summaries:
+            covered = list_covered(
+                self._connection, organization_id=self._id, begin=found.begin_at, end=found.end_at
+            )
+            if [each.begin for each in covered] != list_begins(found.blocks):
+                return "its segments are others"
+        return fault
 
     # Everything else.
 

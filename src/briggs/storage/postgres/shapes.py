@@ -17,7 +17,7 @@ from briggs.storage.postgres.values import KEY_BYTES_MAX
 from briggs.storage.tables import completions
 from briggs.storage.types import AnyText, Json, KeyText
 
-UNCOMPRESSED = {"search_segments": ("words",)}
+UNCOMPRESSED = {"search_segments": ("words",), "search_summaries": ("words",)}
 """What every search reads, so that expanding it would take most of the time."""
 
 
