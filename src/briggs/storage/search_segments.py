@@ -338,6 +338,8 @@ class SegmentReader:
         self._words = words
         self._read_postings = read_postings
         self._postings: bytes | None = None
+        self._counted = -1, 0
+        """The number of a word, and where it is."""
 
     def find_blocks(self, filter: Filter) -> int:
         """The blocks that may have what a filter selects, as bits."""
@@ -358,31 +360,41 @@ class SegmentReader:
 
     def _find_text(self, text: str) -> int:
         found = self._all
-        places = []
+        some: list[list[int]] = []
         # All are looked for before the postings of any are read.
         for pattern in sorted(find_patterns(text), key=len, reverse=True):
-            terms = self._find_terms(pattern)
-            if terms == []:
+            places = self._find_places(pattern)
+            if places == []:
                 return self._opaque
-            places.append(terms)
-        for terms in places:
-            if terms is not None:
-                found &= self._find_numbers(terms)
+            if places is not None:
+                some.append(places)
+        terms = self._count_words(sorted({place for places in some for place in places}))
+        for places in some:
+            found &= self._find_numbers([terms[place] for place in places])
         return found | self._opaque
 
-    def _find_terms(self, pattern: bytes) -> list[int] | None:
-        """The places of words in the list that contain a pattern. None if they are too many."""
-        words, terms = self._words, []
+    def _find_places(self, pattern: bytes) -> list[int] | None:
+        """Where words that contain a pattern are in the list. None if they are too many."""
+        words, places = self._words, []
         skipped = 1 if pattern.startswith(b"\n") else 0
-        place = counted = number = 0
+        place = 0
         while (place := words.find(pattern, place)) >= 0:
             place += skipped
-            number += words.count(b"\n", counted, place)
-            counted = place
-            terms.append(number - 1)
-            if len(terms) > FOUND_TERMS_MAX:
+            places.append(place)
+            if len(places) > FOUND_TERMS_MAX:
                 return None
             place = words.index(b"\n", place)
+        return places
+
+    def _count_words(self, places: Sequence[int]) -> dict[int, int]:
+        """The number of each word, by where it is. In one pass, because the list is long."""
+        terms: dict[int, int] = {}
+        number, counted = -1, 0
+        for place in places:
+            number += self._words.count(b"\n", counted, place)
+            counted = place
+            terms[place] = number
+        self._counted = number, counted
         return terms
 
     def _find_numbers(self, terms: Sequence[int]) -> int:
@@ -406,7 +418,8 @@ class SegmentReader:
     @cached_property
     def _terms(self) -> int:
         """How many words are in the list."""
-        return self._words.count(b"\n") - 1
+        number, counted = self._counted
+        return number + self._words.count(b"\n", counted)
 
 
 def find_fault(segment: Segment) -> str | None:
