@@ -396,22 +396,21 @@ class _Search:
 
     def _look_at(self, table: Table, span: Period) -> _Looked:
         """Look at a segment, or a summary."""
-        columns = table.c
-        this = (
-            columns.organization_id == self._query.organization_id,
-            columns.begin_at == span.begin,
+        words, postings = _STATEMENTS[table.name]
+        this = {
+            "organization_id": self._query.organization_id,
+            "begin": span.begin,
             # Another one that was joined from it may begin at the same time.
-            columns.end_at == span.end,
-        )
-        statement = select(columns.blocks, columns.opaque, columns.words).where(*this)
+            "end": span.end,
+        }
 
         def read_postings() -> bytes | None:
-            postings: bytes | None = self._connection.scalar(select(columns.postings).where(*this))
-            return postings
+            found: bytes | None = self._connection.scalar(postings, this)
+            return found
 
         # The words and where they stand have to be of the same segment.
         with database_of(self._connection).snapshot(self._connection):
-            row = self._connection.execute(statement).first()
+            row = self._connection.execute(words, this).first()
             if row is None:
                 # It was dropped just now.
                 return _Looked([(span, 0)], 0)
@@ -548,6 +547,8 @@ class _Texts:
 
 def _find_spans(bits: int, begins: Sequence[int], *, end: int) -> list[tuple[Period, int]]:
     """The ranges of the blocks whose bits are set, and how many blocks. Neighbours are one."""
+    if not bits:
+        return []
     edges = [*begins, end]
     spans = []
     for is_found, some in groupby(range(len(begins)), lambda number: bits >> number & 1):
@@ -569,6 +570,19 @@ def _is_within(spans: Sequence[Period], at: int) -> bool:
     return place >= 0 and at < spans[place].end
 
 
+def _select_one(table: Table) -> tuple[Select[Any], Select[Any]]:
+    """The words of a segment, or a summary, and its postings."""
+    columns = table.c
+    this = (
+        columns.organization_id == bindparam("organization_id"),
+        columns.begin_at == bindparam("begin"),
+        columns.end_at == bindparam("end"),
+    )
+    words = select(columns.blocks, columns.opaque, columns.words).where(*this)
+    return words, select(columns.postings).where(*this)
+
+
+_STATEMENTS = {table.name: _select_one(table) for table in (segments, summaries)}
 _SPAN: dict[str, Any] = {"created_from": bindparam("begin"), "created_to": bindparam("end")}
 """A range of time that is given when the statement is executed."""
 

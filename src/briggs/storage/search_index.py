@@ -606,12 +606,12 @@ def _know(connection: Connection) -> _Known:
     remembered = database_of(connection).remembered
     known: _Known | None = remembered.get(_KNOWN)
     if known is None:
-        known = remembered[_KNOWN] = _read_known(connection)
+        known = remembered[_KNOWN] = _read_known(connection, organization_id=None)
     return known
 
 
-def _read_known(connection: Connection, *, organization_id: str | None = None) -> _Known:
-    """What is known of all organizations, or of one."""
+def _read_known(connection: Connection, *, organization_id: str | None) -> _Known:
+    """What is known of one organization. None stands for all of them."""
     known = _Known(
         spans={},
         small=set(),
