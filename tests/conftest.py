@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -93,6 +94,14 @@ def pytest_xdist_auto_num_workers() -> int:
     third of their time, so there are more than cores.
     """
     return len(os.sched_getaffinity(0)) + 2
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what the tests start. A shell that starts them in the background lets them
+    ignore it, and ignoring is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection() -> None:

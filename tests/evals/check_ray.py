@@ -22,6 +22,7 @@ from tests.clients.test_clients import ENVIRONMENTS
 from tests.evals.test_runs import SAMPLES, Counting, connect, counting, serve
 from tests.postgres import Postgres
 from tests.processes import Server, run_server
+from tests.waiting import PATIENCE_S
 
 __all__ = ["counting"]
 
@@ -177,7 +178,7 @@ def test_a_command_that_is_interrupted(
         process = start(cluster, server, *arguments, "--workers", cluster.address)
         counting.wait_for(2 * AT_ONCE)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 1
         assert "The same command goes on with it" in errors and "Traceback" not in errors
         counting.open.set()
@@ -285,7 +286,7 @@ def test_bad_addresses(cluster: Cluster, tmp_path: Path, counting: Counting) -> 
             ("ray://127.0.0.1:1", 1, "start the cluster with `ray start --head"),
         ):
             process = start(cluster, server, *arguments, "--workers", address)
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == status and said in errors, errors
             assert "Traceback" not in errors
     assert counting.upstream.seen == []
