@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from tests.processes import create_chunk, create_response
+from tests.processes import Behaviour, create_chunk, create_response
 from tests.waiting import PATIENCE_S
 
 PRICES = '[prices."steady/m"]\ninput = 0\noutput = 1000\n'
@@ -25,14 +25,15 @@ def ok(handler: Any, seen: Any) -> None:
 class Gate:
     """Answers when it is let."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Behaviour = ok) -> None:
+        self._answer = answer
         self.opened = threading.Event()
         self.waiting = threading.Semaphore(0)
 
     def __call__(self, handler: Any, seen: Any) -> None:
         self.waiting.release()
         assert self.opened.wait(PATIENCE_S)
-        ok(handler, seen)
+        self._answer(handler, seen)
 
 
 class Doled:

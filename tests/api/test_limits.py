@@ -49,7 +49,7 @@ def breaks(handler: Any, seen: Any) -> None:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    gate = Gate()
+    gate = Gate(steady)
     yield gate
     gate.opened.set()
 
@@ -86,15 +86,28 @@ def ask_together(server: Server, key: str, **members: Any) -> list[Reply]:
         return list(callers.map(lambda _: ask(server, key, **members), range(CALLERS)))
 
 
-def test_a_budget_holds_among_many_callers(upstream: Upstream, tmp_path: Path) -> None:
+def ask_at_once(server: Server, key: str, gate: Gate, *, room: int) -> list[Reply]:
+    """As many callers as there is room for get an answer, after all others have been refused."""
+    gate.opened.clear()
+    with ThreadPoolExecutor(CALLERS) as callers:
+        asking = [callers.submit(ask, server, key, model="gate/m") for _ in range(CALLERS)]
+        try:
+            wait_for(lambda: sum(each.done() for each in asking) == CALLERS - room)
+        finally:
+            gate.opened.set()
+    replies = [each.result() for each in asking]
+    assert Counter(each.status for each in replies) == {200: room, 429: CALLERS - room}
+    return replies
+
+
+def test_a_budget_holds_among_many_callers(upstream: Upstream, gate: Gate, tmp_path: Path) -> None:
     """Fifty callers at once get exactly as many answers as their budget pays. So do fifty after
     the server was killed in the middle, with what is left.
     """
     data, config = tmp_path / "data", upstream.config() + PRICES
     with run_server(data, config=config) as server:
         id, key = create_key(server, dollars_per_day=CALLS / 100)
-        replies = ask_together(server, key)
-        assert Counter(each.status for each in replies) == {200: CALLS, 429: CALLERS - CALLS}
+        replies = ask_at_once(server, key, gate, room=CALLS)
         assert {each.json["error"]["code"] for each in replies if each.status == 429} == {
             "rate_limit_exceeded"
         }
@@ -109,8 +122,7 @@ def test_a_budget_holds_among_many_callers(upstream: Upstream, tmp_path: Path) -
         assert ask(server, key).status == 429
         limits = {"limits": {"dollars_per_day": (CALLS + 3) / 100}}
         server.send("POST", f"/v1/organization/admin_api_keys/{id}", limits)
-        replies = ask_together(server, key)
-        assert Counter(each.status for each in replies) == {200: 3, 429: CALLERS - 3}
+        ask_at_once(server, key, gate, room=3)
         rows = read_rows(data, "status, cost_usd, http_status, failure_kind")
         assert sum(row["cost_usd"] or 0 for row in rows) == pytest.approx((CALLS + 3) / 100)
         kinds = {row["failure_kind"] for row in rows if row["status"] == "failed"}
@@ -140,12 +152,7 @@ def test_requests_and_calls_in_flight(upstream: Upstream, gate: Gate, tmp_path: 
         assert headers["x-ratelimit-limit-requests"] == str(CALLS)
         assert headers["x-ratelimit-reset-requests"].endswith("s")
         _, key = create_key(server, calls_in_flight=CALLS)
-        with ThreadPoolExecutor(CALLERS) as callers:
-            asking = [callers.submit(ask, server, key, model="gate/m") for _ in range(CALLERS)]
-            wait_for(lambda: sum(each.done() for each in asking) == CALLERS - CALLS)
-            gate.opened.set()
-        replies = [each.result() for each in asking]
-        assert Counter(each.status for each in replies) == {200: CALLS, 429: CALLERS - CALLS}
+        ask_at_once(server, key, gate, room=CALLS)
         assert ask(server, key).status == 200
 
 
