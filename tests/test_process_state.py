@@ -49,7 +49,8 @@ def change_collector() -> Callable[[], object]:
 
 
 def change_handler() -> Callable[[], object]:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # `nohup` has it ignored already.
+    before = signal.signal(signal.SIGHUP, lambda number, frame: None)
     return lambda: signal.signal(signal.SIGHUP, before)
 
 
