@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import msgspec
+import pytest
 from sqlalchemy import delete, select, update
 
 from briggs.storage import Store
@@ -120,8 +121,12 @@ async def test_old_days_are_dropped(store: Store) -> None:
     assert found == {TODAY: NANO // 2}
 
 
-async def test_a_record_from_before_there_were_sums(open_store: OpenStore) -> None:
+async def test_a_record_from_before_there_were_sums(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The migration counts what was spent in this month."""
+    # The month of the calls, also if a new one begins meanwhile.
+    monkeypatch.setattr("briggs.storage.spending.current_time_us", lambda: TODAY)
     store = await open_store()
     calls = [
         msgspec.structs.replace(each, created_at=max(each.created_at, find_month(TODAY)))
