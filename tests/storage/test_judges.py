@@ -7,6 +7,7 @@ from briggs.types.judges import (
     Failure,
     FailureCount,
     Judge,
+    JudgeCosts,
     Judgement,
     JudgeVersion,
     say_failures,
@@ -57,7 +58,7 @@ async def test_lists_read_one_version_of_each_judge(store: Store) -> None:
 
 
 async def test_failures_are_counted_by_reason(store: Store) -> None:
-    """The most frequent first, each with an example; and how many have no known cost."""
+    """The most frequent first, each with an example."""
     judge = Judge(organization_id=ORGANIZATION, name="j", task_id="t")
     for judgement in (
         fail(judge, "a", "cut_off", "It was cut off."),
@@ -77,6 +78,25 @@ async def test_failures_are_counted_by_reason(store: Store) -> None:
         FailureCount(failure="lost", count=1, example=""),
     ]
     assert await store.judges.count_failures(judge, version=2) == []
-    assert await store.judges.count_unpriced(judge) == 3
     said = say_failures({each.failure: each.count for each in found})
     assert said == "2 could not be read, 1 was cut off, 1 had no text to grade"
+
+
+async def test_what_judgements_cost(store: Store) -> None:
+    """The sum, the dearest, and how many that finished have no known cost, from a time on."""
+    judge = Judge(organization_id=ORGANIZATION, name="j", task_id="t")
+    for number, cost_usd in enumerate((1.0, 0.5, 0.25, None)):
+        await store.judges.put(
+            Judgement(
+                organization_id=ORGANIZATION,
+                judge_id=judge.id,
+                version=1,
+                completion_id=str(number),
+                status="finished",
+                cost_usd=cost_usd,
+                updated_at=number,
+            )
+        )
+    await store.judges.put(fail(judge, "a", "cut_off", "It was cut off."))
+    assert await store.judges.measure_spent(judge, since=1) == JudgeCosts(1.75, 1.0, 1)
+    assert await store.judges.measure_spent(judge, since=10**17) == JudgeCosts(0.0, 0.0, 0)

@@ -218,8 +218,9 @@ class Judging:
         asker = await self.open_asker(judge, version=run.version)
         run.judged = run.copied = run.failed = run.unpriced = 0
         run.failures = {}
-        run.cost_usd = await self._store.judges.measure_spent(judge, since=run.created_at)
-        work = _Work(self, run, asker)
+        spent = await self._store.judges.measure_spent(judge, since=run.created_at)
+        run.cost_usd = spent.cost_usd
+        work = _Work(self, run, asker, dearest_usd=spent.dearest_usd)
         found, most = 0, run.limit or LIMIT_MAX
         async for page in self._iterate(judge, run):
             ids = [each.id for each in page][: most - found]
@@ -319,13 +320,13 @@ class Judging:
         while True:
             page = await self._store.completions.list(query)
             ids = [each.id for each in page.completions if _is_sampled(each.id, watch)]
-            if ids and not await self._has_budget(judge, watch):
+            if ids and not await self._count_affordable(judge, watch):
                 return
             if ids:
                 asker = asker or await self.open_asker(judge)
                 known = await self._store.judges.list_judgements(asker.version, completion_ids=ids)
                 done = {id for id, each in known.items() if each.status != "started"}
-                await self._judge_some(judge, asker, [id for id in ids if id not in done])
+                await self._judge_some(judge, watch, asker, [id for id in ids if id not in done])
             if page.completions:
                 newest = page.completions[-1].created_at
                 seen.since = max(seen.since, min(newest, now - LATE_US))
@@ -333,20 +334,31 @@ class Judging:
                 return
             query = msgspec.structs.replace(query, after=page.completions[-1].id)
 
-    async def _judge_some(self, judge: Judge, asker: Asker, ids: Sequence[str]) -> None:
-        watch = judge.watch
-        for start in range(0, len(ids), AT_ONCE):
-            if watch is None or not await self._has_budget(judge, watch):
-                return
-            some = ids[start : start + AT_ONCE]
+    async def _judge_some(
+        self, judge: Judge, watch: Watch, asker: Asker, ids: Sequence[str]
+    ) -> None:
+        waiting = list(ids)
+        while waiting and (count := await self._count_affordable(judge, watch)):
+            some, waiting = waiting[:count], waiting[count:]
             await asyncio.gather(*(self.judge_id(asker, id) for id in some))
 
-    async def _has_budget(self, judge: Judge, watch: Watch) -> bool:
+    async def _count_affordable(self, judge: Judge, watch: Watch) -> int:
+        """How many more judgements may be asked at once: as many as today's budget has room for,
+        by the dearest of today. Before a price is known, it is one. Raises `InvalidRequest` if the
+        price is not known.
+        """
         if watch.budget_usd is None:
-            return True
+            return AT_ONCE
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        since = round(midnight.timestamp() * 1e6)
-        return await self._store.judges.measure_spent(judge, since=since) < watch.budget_usd
+        spent = await self._store.judges.measure_spent(
+            judge, since=round(midnight.timestamp() * 1e6)
+        )
+        if spent.unpriced:
+            raise InvalidRequest(_name_unpriced("its model"))
+        left_usd = watch.budget_usd - spent.cost_usd
+        if not spent.dearest_usd:
+            return 1
+        return max(0, min(AT_ONCE, int(left_usd / spent.dearest_usd)))
 
     async def find(self, asker: Asker, id: str) -> Judgement | None:
         """What is on record of a completion."""
@@ -378,11 +390,13 @@ class _Seen(msgspec.Struct):
 class _Work:
     """One run at work."""
 
-    def __init__(self, judging: Judging, run: JudgeRun, asker: Asker) -> None:
+    def __init__(
+        self, judging: Judging, run: JudgeRun, asker: Asker, *, dearest_usd: float
+    ) -> None:
         self._judging = judging
         self._run = run
         self._asker = asker
-        self._dearest = 0.0
+        self._dearest_usd = dearest_usd
         """What the dearest judgement cost so far."""
         self._going = 0
         self._stop: Exception | None = None
@@ -393,6 +407,8 @@ class _Work:
         What was asked when the run has to stop is waited for, because it is paid for.
         """
         waiting = list(reversed(ids))
+        if self._run.budget_usd is not None and not self._dearest_usd:
+            await self._drain([waiting.pop()])
         await asyncio.gather(*(self._drain(waiting) for _ in range(min(AT_ONCE, len(ids)))))
         if self._stop is not None:
             raise self._stop
@@ -432,11 +448,8 @@ class _Work:
         if run.budget_usd is None:
             return
         if run.unpriced:
-            raise _Stop(
-                f"The price of {self._asker.version.model} is not known, so no budget can be kept: "
-                "add it to [prices] in briggs.toml, or run without a budget."
-            )
-        if run.cost_usd + self._dearest * (self._going + 1) > run.budget_usd:
+            raise _Stop(_name_unpriced(self._asker.version.model))
+        if run.cost_usd + self._dearest_usd * (self._going + 1) > run.budget_usd:
             raise _Stop(f"The budget of ${run.budget_usd:,.2f} is used.")
 
     def _count(self, judgement: Judgement, *, is_new: bool) -> None:
@@ -455,7 +468,14 @@ class _Work:
             run.unpriced += bool(judgement.call_ids)
         else:
             run.cost_usd += judgement.cost_usd
-            self._dearest = max(self._dearest, judgement.cost_usd)
+            self._dearest_usd = max(self._dearest_usd, judgement.cost_usd)
+
+
+def _name_unpriced(model: str) -> str:
+    return (
+        f"The price of {model} is not known, so no budget can be kept: "
+        "add it to [prices] in briggs.toml, or judge without a budget."
+    )
 
 
 def _is_sampled(id: str, watch: Watch) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     func,
     select,
     tuple_,
@@ -27,7 +28,7 @@ from briggs.storage.tables import feedback, judge_runs, judge_versions, judgemen
 from briggs.types.completions import current_time_us
 from briggs.types.errors import Conflict
 from briggs.types.feedback import Feedback
-from briggs.types.judges import FailureCount, Judge, Judgement, JudgeRun, JudgeVersion
+from briggs.types.judges import FailureCount, Judge, JudgeCosts, Judgement, JudgeRun, JudgeVersion
 
 PAGE_ROWS = 500
 
@@ -67,8 +68,9 @@ class Judges:
         )
 
     async def list_watching(self) -> Sequence[Judge]:
-        """The judges of all organizations that grade by themselves."""
-        statement = select(judges).where(judges.c.archived_at.is_(None))
+        """The judges of all organizations that grade by themselves, the oldest of each first."""
+        is_used = judges.c.archived_at.is_(None)
+        statement = select(judges).where(is_used).order_by(judges.c.organization_id, judges.c.id)
         found = await self._access.read(
             lambda connection: [rows.decode(row, Judge) for row in connection.execute(statement)]
         )
@@ -213,25 +215,22 @@ class Judges:
         redacted = given and grades.redact(given, redactor=self._access.redactor)
         await self._access.act(lambda connection: _put(connection, judgement, redacted))
 
-    async def measure_spent(self, judge: Judge, *, since: int) -> float:
-        """What the judgements since then cost, in US dollars, as far as it is known."""
-        statement = select(func.coalesce(func.sum(judgements.c.cost_usd), 0.0)).where(
-            judgements.c.organization_id == judge.organization_id,
-            judgements.c.judge_id == judge.id,
-            judgements.c.updated_at >= since,
-        )
-        return await self._access.read(lambda connection: float(connection.scalar(statement) or 0))
-
-    async def count_unpriced(self, judge: Judge) -> int:
-        """How many judgements of a judge cost an amount that is not known."""
+    async def measure_spent(self, judge: Judge, *, since: int) -> JudgeCosts:
+        """What the judgements since then cost."""
         columns = judgements.c
-        statement = select(func.count()).where(
+        is_unpriced = and_(columns.status == "finished", columns.cost_usd.is_(None))
+        statement = select(
+            func.coalesce(func.sum(columns.cost_usd), 0.0).label("cost_usd"),
+            func.coalesce(func.max(columns.cost_usd), 0.0).label("dearest_usd"),
+            func.coalesce(func.sum(case((is_unpriced, 1), else_=0)), 0).label("unpriced"),
+        ).where(
             columns.organization_id == judge.organization_id,
             columns.judge_id == judge.id,
-            columns.status != "started",
-            columns.cost_usd.is_(None),
+            columns.updated_at >= since,
         )
-        return await self._access.read(lambda connection: connection.scalar(statement) or 0)
+        return await self._access.read(
+            lambda connection: JudgeCosts(**connection.execute(statement).one()._mapping)
+        )
 
     async def measure_mean_cost(self, version: JudgeVersion) -> float | None:
         """What a judgement of a version costs on average, in US dollars. None if none is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -153,6 +153,16 @@ class FailureCount(msgspec.Struct, kw_only=True, frozen=True):
     count: int
     example: str
     """What is known of one of them."""
+
+
+class JudgeCosts(NamedTuple):
+    """What judgements of a judge cost, in US dollars, as far as it is known."""
+
+    cost_usd: float
+    dearest_usd: float
+    """The dearest of them; 0 if no price is known."""
+    unpriced: int
+    """How many that finished cost an amount that is not known."""
 
 
 class JudgeRun(msgspec.Struct, kw_only=True):

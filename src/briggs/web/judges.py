@@ -141,7 +141,6 @@ async def show(request: Request, *, problem: str = "", form: Form | None = None)
         versions=list(reversed(_list_changes(versions)[-VERSIONS_SHOWN:])),
         runs=await _list_runs(request, judge),
         spent=await store.judges.measure_spent(judge, since=0),
-        unpriced=await store.judges.count_unpriced(judge),
         figure_of=show_figure,
         mean_of=show_mean,
         plot=draw_reliability,

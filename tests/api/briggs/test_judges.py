@@ -366,6 +366,7 @@ def test_a_run_keeps_its_budget(server: Server, upstream: Upstream) -> None:
     assert 0.05 <= done["cost_usd"] <= 0.1001 and done["lacking"] == 30 - done["judged"]
     ask(server, "POST", f"{JUDGES}/{made['id']}", {"model": "plain/m-1", "samples": 1})
     unpriced = run(server, made, budget_usd=1)
+    assert unpriced["judged"] == 1, "only one goes out before a price is known"
     assert (
         unpriced["status"] == "stopped" and "price of plain/m-1 is not known" in unpriced["message"]
     )
@@ -426,6 +427,32 @@ def test_it_grades_by_itself(server: Server, upstream: Upstream) -> None:
     said = wait_for(lambda: ask(server, "GET", f"{JUDGES}/{made['id']}/judgements")["data"])
     assert said[0]["completion_id"] == id
     assert ask(server, "POST", f"{JUDGES}/{made['id']}", {"watch": None})["watch"] is None
+
+
+def test_it_keeps_the_budget_of_a_day(server: Server) -> None:
+    """It judges no more if one might cost more than is left, or if what one costs is not known."""
+
+    def list_costs(judge: dict[str, Any]) -> list[float | None]:
+        path = f"{JUDGES}/{judge['id']}/judgements"
+        return [each["cost_usd"] for each in ask(server, "GET", path)["data"]]
+
+    budget_usd = 4.5 * models.COST_USD
+    kept, unpriced, free = (
+        create(server, tag, provider, watch={"filter": "tag = daily", "budget_usd": budget})
+        for tag, provider, budget in [
+            ("kept", "judge", budget_usd),
+            ("unpriced", "plain", 1.0),
+            ("free", "judge", None),
+        ]
+    )
+    for number in range(12):
+        record(server, "daily", 1 + number % 5, f"number {number}", ["kept", "unpriced", "free"])
+    # Judges look one after the other, in the order in which they were made.
+    wait_for(lambda: len(list_costs(free)) == 12)
+    assert list_costs(kept) == [models.COST_USD] * 4
+    assert list_costs(unpriced) == [None]
+    for each in (kept, unpriced, free):
+        ask(server, "POST", f"{JUDGES}/{each['id']}", {"watch": None})
 
 
 def test_a_run_that_was_killed_asks_nothing_twice(tmp_path: Path) -> None:
