@@ -11,34 +11,37 @@ from pathlib import Path
 import pytest
 
 from briggs.lake.archive import Archiver
+from briggs.lake.compaction import Compactor
 from briggs.lake.warehouse import HINT
 from briggs.storage import Store
-from briggs.types.completions import Completion, current_time_us
+from briggs.types.completions import Completion
 from briggs.types.lake import LakeQuery
 from tests.clients.test_clients import ENVIRONMENTS
 from tests.lake.completions import create_all, open_warehouse
+from tests.lake.crash import fill_with_small_files
 
 STORIES = Path(__file__).parent / "engines"
 GONE = "user-1"
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a table in several files, of which one was written anew by a deletion."""
+@pytest.fixture(scope="module", params=["as archived", "compacted"])
+def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a table in several files, of which some were written anew by a deletion."""
     folder = tmp_path_factory.mktemp("engines")
-    asyncio.run(fill(folder))
+    asyncio.run(fill(folder, is_compacted=request.param == "compacted"))
     return folder / "lake" / "completions"
 
 
-async def fill(folder: Path) -> None:
+async def fill(folder: Path, *, is_compacted: bool) -> None:
     store, warehouse = await Store.open(folder), open_warehouse(folder)
     await store.lake.begin()
-    archiver = Archiver(warehouse, store, moves=False)
-    for each in create_all():
-        await store.settle(each)
-    await archiver.archive(organization_id="default", until_us=current_time_us())
+    archiver = Archiver(warehouse, store, moves=True)
+    await fill_with_small_files(store, archiver)
     await store.lake.demand(LakeQuery(organization_id="default", user=GONE, created_to=2**51))
     await archiver.delete()
+    if is_compacted:
+        done = await Compactor(warehouse, store).compact(organization_id="default")
+        assert done.written == 2 < done.files
     warehouse.close()
     await store.close()
 
