@@ -28,8 +28,8 @@ def open_upstream() -> Iterator[str]:
     """Run the upstream in a thread; yields its base URL.
 
     `echo` repeats; `letters` splits characters between tokens; `steers` sends control
-    characters; `thinks` reasons first; `slow` takes a second; `refuses` answers 400; `cut`
-    breaks off; `mends` answers, whole, with what must be mended.
+    characters; `thinks` reasons first; `held` waits for `go_on` in the middle; `refuses` answers
+    400; `cut` breaks off; `mends` answers, whole, with what must be mended.
     """
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True

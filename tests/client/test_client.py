@@ -26,7 +26,7 @@ from briggs.client import connection as client_connection
 from briggs.types.fold import fold
 from briggs.types.json import encode
 from tests.cli.running import RunningServer
-from tests.cli.upstream import open_upstream
+from tests.cli.upstream import go_on, open_upstream
 
 MESSAGES = [{"role": "user", "content": "one two three"}]
 
@@ -60,9 +60,10 @@ async def test_stream_spells_the_record(server: RunningServer) -> None:
 
 async def test_hanging_up_fails_the_call(server: RunningServer) -> None:
     """If the caller leaves a stream early, the call is recorded as failed, with the text so far."""
+    go_on.clear()
     async with open_client(server) as client:
         stream = await client.chat.completions.create(
-            model="mine/slow", messages=MESSAGES, stream=True, session_id="hangs-up"
+            model="mine/held", messages=MESSAGES, stream=True, session_id="hangs-up"
         )
         async with stream:
             async for chunk in stream:
@@ -70,6 +71,7 @@ async def test_hanging_up_fails_the_call(server: RunningServer) -> None:
                     break
         assert stream.completion_id is not None
         item = await retrieve_settled(client, stream.completion_id)
+    go_on.set()
     assert item.briggs.status == "failed"
     assert item.choices[0]["message"]["content"] == "You"
 

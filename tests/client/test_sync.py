@@ -17,6 +17,7 @@ from briggs.client import sync
 from briggs.client.address import data_folder
 from briggs.settings import default_data_folder
 from tests.cli.running import RunningServer
+from tests.cli.upstream import go_on
 from tests.client.recording import MESSAGES
 from tests.waiting import PATIENCE_S
 
@@ -56,9 +57,11 @@ def test_a_stream_is_iterated_and_left(client: briggs.Client) -> None:
     ):
         chunks = list(stream)
         whole = client.completions.retrieve(stream.completion_id or "")
-        left = client.chat.completions.create(model="mine/slow", messages=MESSAGES, stream=True)
+        go_on.clear()
+        left = client.chat.completions.create(model="mine/held", messages=MESSAGES, stream=True)
         with left:
             next(iter(left))
+        go_on.set()
     assert whole.to_response().choices == briggs.fold(chunks).choices
 
 
