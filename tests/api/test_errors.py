@@ -52,7 +52,7 @@ ROWS: list[tuple[str, dict[str, Any], int, str | None, str, str | None]] = [
     ("body too large", {"body": b" " * 3_000_001}, 413, "request_too_large", "3000000", None),
     ("unsupported method", {"method": "PUT"}, 405, "method_not_allowed", "PUT", None),
     ("upstream refuses the connection", {"model": "away/m"}, 502, "upstream_unreachable", "Is it running", None),
-    ("upstream times out", {"model": "impatient"}, 504, "upstream_timeout", "did not answer in time", None),
+    ("upstream times out", {"model": "impatient"}, 504, "upstream_timeout", "0.5 s (upstream_timeout_s)", None),
     ("upstream says 401", {"model": "unauthorized/m"}, 502, "c", "check MINE_KEY", "p"),
     ("upstream says 429", {"model": "limited/m"}, 429, "c", "slow down", "p"),
     ("upstream says 400", {"model": "refusing/m"}, 400, "c", "no such parameter", "p"),

@@ -103,9 +103,10 @@ async def _begin_in_time(answer: Awaitable[T], *, call: Call, policy: Policy) ->
         name = call.completion.provider
         if left_s <= first_s:
             raise _explain_call(call, policy) from error
+        is_any = first_s == policy.piece_timeout_s
+        setting = "upstream_timeout_s" if is_any else "first_token_timeout_s"
         raise UpstreamTimeout(
-            f"{name} did not answer in time: it sent nothing for {first_s:g} s "
-            "(first_token_timeout_s)."
+            f"{name} did not answer in time: it sent nothing for {first_s:g} s ({setting})."
         ) from error
 
 
