@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from briggs.accounts.sign_ins import SignIns, create_secret, is_secret
 from briggs.storage import Store
 from briggs.types.errors import AuthenticationFailed, StoreUnavailable
 from briggs.types.keys import Key
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await Store.open(tmp_path / "data")
-    yield store
-    await store.close()
 
 
 @pytest.fixture

@@ -32,6 +32,9 @@ class SignIns:
     async def take(self, hash: bytes, *, kind: SignInKind, organization_id: str) -> Key | None:
         """Use one up, and return its key. Of several who try, one gets it, and others None."""
         this = _is_valid(hash, kind=kind, organization_id=organization_id)
+        # Whoever only guesses keeps the writer from nothing.
+        if await self._access.read(lambda connection: _find_key(connection, this)) is None:
+            return None
         return await self._access.act(lambda connection: _take(connection, this))
 
     async def delete(self, hash: bytes, *, organization_id: str) -> None:
