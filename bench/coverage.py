@@ -37,7 +37,7 @@ from briggs.estimates.means import compare_means
 from briggs.estimates.pairs import compare_pairs, mean_of_clusters
 from briggs.estimates.prediction import Estimate, estimate_mean, estimate_with_predictions
 from briggs.estimates.selection import Draw, find_chance, find_turn, list_weights
-from briggs.judges.baseline import fit_numbers
+from briggs.judges.baseline import fit_choices, fit_numbers
 from briggs.judges.choices import measure_choices
 from briggs.judges.graded import GradedCompletion
 from briggs.judges.numbers import measure_numbers
@@ -260,6 +260,11 @@ def count_numbers(
         ("calibrated: error", found.calibrated.error.interval, _mean(truth.find_error, fitted)),
         ("words: alpha", found.baseline.alpha.interval, _mean(truth.find_alpha, guesses)),
         ("words: error", found.baseline.error.interval, _mean(truth.find_error, guesses)),
+        (
+            "difference of alphas",
+            found.difference.interval,
+            _mean(truth.find_alpha, scaled) - truth.people_alpha,
+        ),
         ("correlation", found.correlation.interval, truth.correlation),
         ("bias by length", found.biases[0].figure.interval, truth.length_bias),
     ):
@@ -275,6 +280,7 @@ class ChoiceTruth:
 
     def __init__(self, truth: Truth) -> None:
         self._scores = truth.scores
+        self._snippets = truth.snippets
         self._positive = np.nanmean(np.where(np.isnan(truth.grid), np.nan, truth.grid > NEUTRAL), 1)
         counts = (~np.isnan(truth.grid)).sum(axis=1)
         ones = self._positive * counts
@@ -293,9 +299,16 @@ class ChoiceTruth:
             middle = (low + high) / 2
             is_yes = curve(to_share(middle, NEUTRAL)) > 0.5
             low, high = (low, middle) if is_yes else (middle, high)
-        says = self._scores > high
-        share = np.where(says, self._positive, 1 - self._positive)
-        ones = float((says + self._positive).sum())
+        return self._measure(self._scores > high)
+
+    def find_guessed(self, read: Callable[[str], str]) -> tuple[float, float]:
+        """The same for a guess by words, of the first snippets."""
+        return self._measure(np.array([read(each.text) == "true" for each in self._snippets[:FEW]]))
+
+    def _measure(self, says: npt.NDArray[np.bool_]) -> tuple[float, float]:
+        positive = self._positive[: len(says)]
+        share = np.where(says, positive, 1 - positive)
+        ones = float((says + positive).sum())
         alpha = alpha_of_tallies([2 * float((1 - share).sum()), ones, 2 * len(says) - ones])
         assert alpha is not None
         return alpha, float((1 - share).mean())
@@ -305,11 +318,16 @@ def count_choices(
     tally: Tally, truth: ChoiceTruth, graded: Sequence[GradedCompletion], found: FieldTrust
 ) -> None:
     """The intervals of a report about yes and no."""
-    assert found.people is not None and found.judge is not None and found.calibrated is not None
+    assert found.people is not None and found.judge is not None
+    assert found.calibrated is not None and found.baseline is not None
     said = [each.judgement.probabilities["positive"][0] for each in graded]
     mostly = [sum(each.people["positive"].values()) * 2 > REVIEWERS for each in graded]
     fits = [truth.find(curve) for curve in list_fits(said, mostly, fit_platt)]
     alpha, error = (statistics.fmean(each) for each in zip(*fits, strict=True))
+    texts = [each.text for each in graded]
+    truths = ["true" if each else "false" for each in mostly]
+    words = [truth.find_guessed(read) for read in list_fits(texts, truths, fit_choices)]
+    words_alpha, words_error = (statistics.fmean(each) for each in zip(*words, strict=True))
     for name, interval, value in (
         ("yes or no, people: alpha", found.people.alpha.interval, truth.people_alpha),
         ("yes or no, people: error", found.people.error.interval, truth.people_error),
@@ -317,6 +335,8 @@ def count_choices(
         ("yes or no, judge: error", found.judge.error.interval, truth.judge_error),
         ("yes or no, calibrated: alpha", found.calibrated.alpha.interval, alpha),
         ("yes or no, calibrated: error", found.calibrated.error.interval, error),
+        ("yes or no, words: alpha", found.baseline.alpha.interval, words_alpha),
+        ("yes or no, words: error", found.baseline.error.interval, words_error),
         (
             "yes or no, difference of alphas",
             found.difference.interval,

@@ -11,6 +11,7 @@ import pytest
 from briggs.estimates.calibration import (
     cross_fit,
     expected_error,
+    find_widening,
     fit_isotonic,
     fit_line,
     fit_platt,
@@ -105,3 +106,10 @@ def test_a_scale_keeps_the_spread() -> None:
     read = fit_scale([0.1, 0.2, 0.3], [[5, 5], [3, 3], [1, 1]])
     assert [read(x) for x in (0.1, 0.2, 0.3)] == pytest.approx([5, 3, 1])
     assert fit_scale([1, 1], [[2], [4]])(9) == 3
+
+
+def test_fits_that_share_grades_are_wrong_together() -> None:
+    """Nadeau and Bengio: of 10 parts, 0.1 becomes 0.1 + 1 / 9; 3 grades have 3 parts."""
+    assert find_widening(60, folds=10) ** 2 == pytest.approx((0.1 + 1 / 9) / 0.1)
+    assert find_widening(3) == pytest.approx(math.sqrt(1 + 3 / 2))
+    assert find_widening(1) == 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -79,6 +80,20 @@ def test_a_bounded_statistic_stays_within_its_bounds() -> None:
 
     [found] = bootstrap_all([Resampled(rows, correlate, "bounded")])
     assert found is not None and 0.98 < found.low < found.high < 1
+
+
+def test_a_bounded_interval_is_widened_on_fishers_scale() -> None:
+    """Its middle stays, and half its width is multiplied."""
+    rows = list_rows([0.1, 0.3, 0.5, 0.2, 0.6])
+    asked = Resampled(rows, mean, "bounded")
+    ends = [
+        (math.atanh(each.low), math.atanh(each.high))
+        for each in bootstrap_all([asked, asked._replace(widening=1.5)])
+        if each is not None
+    ]
+    (low, high), (lower, higher) = ends
+    assert lower + higher == pytest.approx(low + high)
+    assert higher - lower == pytest.approx(1.5 * (high - low))
 
 
 def test_a_symmetric_interval_is_of_the_standard_error() -> None:

@@ -189,6 +189,18 @@ def cross_fit(
     return [found[at] for at in range(len(said))]
 
 
+def find_widening(count: int, *, folds: int = FOLDS) -> float:
+    """How many times as wide an interval must be if its figure is about guesses of `cross_fit` that
+    depend much on the grades they were fitted to.
+
+    The fits to the parts share most of their grades, so they are wrong together, which resampling
+    the guesses does not show. Nadeau and Bengio, "Inference for the Generalization Error" (2003),
+    section 4.1: the variance has `1 / folds + parts held / parts kept` in place of `1 / folds`.
+    """
+    folds = min(folds, count)
+    return math.sqrt(1 + folds / (folds - 1)) if folds > 1 else 1.0
+
+
 def list_points(said: Sequence[float], true: Sequence[float], *, bins: int = BINS) -> list[Point]:
     """The points of a reliability plot: bins of about equally many, in the order of what was said.
 

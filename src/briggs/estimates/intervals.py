@@ -60,6 +60,8 @@ class Resampled(NamedTuple):
     unseen: Sequence[SumRow] = ()
     """Units of kinds that few units may not have shown. Each takes part in the resamples, once on
     average, so that the interval is not too narrow. What is measured has none of them."""
+    widening: float = 1.0
+    """How many times as wide the interval is as the resamples say."""
 
 
 def bootstrap(
@@ -112,7 +114,9 @@ def bootstrap_all(
     # the Bootstrap" (2015), 5.3.
     reach = find_t((1 + level) / 2, freedom=count - 1) * math.sqrt(count / (count - 1))
     return [
-        _find_interval(each, ours, sorted(values), reach) if len(values) >= resamples / 2 else None
+        _find_interval(each, ours, sorted(values), reach * each.widening)
+        if len(values) >= resamples / 2
+        else None
         for each, ours, values in zip(asked, columns, found, strict=True)
     ]
 

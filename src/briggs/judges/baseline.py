@@ -12,6 +12,10 @@ RIDGE = 1.0
 """How strongly the weights of words are held back."""
 STEPS_MAX = 50
 NEIGHBOURS_MAX = 15
+CHOICES_WIDENING = 1.2
+"""How many times as wide the intervals must be for guesses of `fit_choices`, by 1,200 draws of
+`bench/coverage.py`. `find_widening` is for fits that depend on all grades: by it, the interval
+would be too wide for guesses that depend on a few neighbours."""
 
 
 def fit_numbers(texts: Sequence[str], numbers: Sequence[float]) -> Callable[[str], float]:

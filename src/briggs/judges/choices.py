@@ -78,8 +78,8 @@ def measure_choices(field: Field, graded: Sequence[GradedCompletion], *, model: 
             ask_mean(_list_misses(people, said)),
             ask(calibrated),
             ask_mean(errors),
-            ask(guesses),
-            ask_mean(base_errors),
+            ask(guesses, widening=baseline.CHOICES_WIDENING),
+            ask_mean(base_errors, widening=baseline.CHOICES_WIDENING),
             ask_mean([one - other for one, other in zip(errors, base_errors, strict=True)]),
         ],
         weights=weights,
@@ -160,13 +160,17 @@ def _find_best(shares: Sequence[float], options: Sequence[str]) -> str:
 
 
 def _ask_alpha(
-    people: Sequence[Sequence[str]], options: Sequence[str], values: Sequence[str]
+    people: Sequence[Sequence[str]],
+    options: Sequence[str],
+    values: Sequence[str],
+    *,
+    widening: float = 1.0,
 ) -> Resampled:
     rows = [
         tally_between(value, each, options=options)
         for value, each in zip(values, people, strict=True)
     ]
-    return ask_alpha(rows, alpha_of_tallies)
+    return ask_alpha(rows, alpha_of_tallies, widening=widening)
 
 
 def _list_unseen(options: Sequence[str]) -> list[SumRow]:

@@ -46,14 +46,15 @@ def _weigh(rows: Sequence[SumRow], weights: Sequence[float]) -> list[SumRow]:
     ]
 
 
-def ask_alpha(rows: Sequence[SumRow], alpha: Statistic) -> Resampled:
+def ask_alpha(rows: Sequence[SumRow], alpha: Statistic, *, widening: float = 1.0) -> Resampled:
     """Krippendorff's alpha, from its sums."""
-    return Resampled(rows, alpha, "bounded")
+    return Resampled(rows, alpha, "bounded", widening=widening)
 
 
-def ask_mean(values: Sequence[float]) -> Resampled:
+def ask_mean(values: Sequence[float], *, widening: float = 1.0) -> Resampled:
     """The mean of a value of each completion."""
-    return Resampled([(value, 1.0) for value in values], lambda sums: sums[0] / sums[1])
+    rows = [(value, 1.0) for value in values]
+    return Resampled(rows, lambda sums: sums[0] / sums[1], widening=widening)
 
 
 def ask_difference(

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from briggs.estimates import calibration
 from briggs.estimates.agreement import alpha_of_spreads, spread_between, spread_within
-from briggs.estimates.calibration import cross_fit, expected_error, list_points
+from briggs.estimates.calibration import cross_fit, expected_error, find_widening, list_points
 from briggs.estimates.intervals import Resampled
 from briggs.judges import baseline
 from briggs.judges.biases import find_biases
@@ -71,7 +71,7 @@ def measure_numbers(field: Field, graded: Sequence[GradedCompletion], *, model: 
             ask_mean(_list_errors(people, [each.said for each in numbers])),
             _ask_alpha(people, scaled),
             ask_mean(errors),
-            _ask_alpha(people, guesses),
+            _ask_alpha(people, guesses, widening=find_widening(len(guesses))),
             ask_mean(base_errors),
             ask_mean([one - other for one, other in zip(errors, base_errors, strict=True)]),
             ask_correlation(list(zip(scores, means, strict=True))),
@@ -143,9 +143,11 @@ def _list_numbers(field: Field, graded: Sequence[GradedCompletion], middle: floa
     return numbers
 
 
-def _ask_alpha(people: Sequence[Sequence[float]], values: Sequence[float]) -> Resampled:
+def _ask_alpha(
+    people: Sequence[Sequence[float]], values: Sequence[float], *, widening: float = 1.0
+) -> Resampled:
     rows = [spread_between(value, each) for value, each in zip(values, people, strict=True)]
-    return ask_alpha(rows, alpha_of_spreads)
+    return ask_alpha(rows, alpha_of_spreads, widening=widening)
 
 
 def _list_errors(people: Sequence[Sequence[float]], values: Sequence[float]) -> list[float]:
