@@ -51,7 +51,7 @@ class PartFile:
     def flush(self) -> None:
         """Write what is known, so that an export that is killed goes on from here."""
         self.opened.flush()
-        half = self._state.with_suffix(".half")
+        half = _half_of(self._state)
         half.write_bytes(msgspec.json.encode(self.begun))
         half.replace(self._state)
         self._saved_at = time.monotonic()
@@ -74,6 +74,7 @@ def open_part(
             target = PartFile(file, opened, begun or Begun(wanted))
             opened.truncate(target.begun.bytes)
             opened.seek(target.begun.bytes)
+            _half_of(state).unlink(missing_ok=True)
             if begun is None:
                 state.unlink(missing_ok=True)
             try:
@@ -94,6 +95,11 @@ def open_part(
 def part_of(file: Path) -> Path:
     """The part of a file."""
     return file.with_name(f"{file.name}.part")
+
+
+def _half_of(state: Path) -> Path:
+    """Where a state is written. An export that is killed at that moment leaves it."""
+    return state.with_suffix(".half")
 
 
 def _state_of(file: Path) -> Path:
