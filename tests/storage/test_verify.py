@@ -36,7 +36,7 @@ from briggs.storage.tables import (
 )
 from briggs.storage.verify import PAGE_ROWS, RecordReader, verify
 from briggs.types.completions import Completion
-from briggs.types.feedback import Feedback
+from briggs.types.feedback import Feedback, FeedbackTask
 from tests.storage.conftest import change_rows, read_rows
 from tests.storage.histories import create_history, list_pieces
 from tests.storage.records import completions as any_completions
@@ -255,10 +255,8 @@ async def test_wrong_uses(
     assert open_and_recount(folder, address=address, password=None) == (0, 0)
 
 
-async def test_wrong_sums_of_feedback(
-    store: Store, problems: Callable[[], list[str]], address: str | None, tmp_path: Path
-) -> None:
-    """What is not counted as reviewers said it is found, until it is counted again."""
+async def grade_one(store: Store) -> tuple[FeedbackTask, Completion]:
+    """A completion that two reviewers graded for a task."""
     task, one = await create_task(store, "a"), finished()
     await store.settle(one)
     for reviewer in ("ann", "ben"):
@@ -271,6 +269,14 @@ async def test_wrong_sums_of_feedback(
             completion_ids=[one.id],
         )
         await store.feedback.create(given, task=task)
+    return task, one
+
+
+async def test_wrong_sums_of_feedback(
+    store: Store, problems: Callable[[], list[str]], address: str | None, tmp_path: Path
+) -> None:
+    """What is not counted as reviewers said it is found, until it is counted again."""
+    task, one = await grade_one(store)
     assert problems() == []
     ours = feedback_sums.c.organization_id == "default"
     await change_rows(store, update(feedback_sums).where(ours).values(total=7))
@@ -285,6 +291,24 @@ async def test_wrong_sums_of_feedback(
     with open_reader(folder, address=address) as reader:
         assert find_all(reader) == []
     assert open_and_recount(folder, address=address, password=None) == (0, 0)
+
+
+async def test_sums_that_cannot_be_read(
+    store: Store, problems: Callable[[], list[str]], address: str | None, tmp_path: Path
+) -> None:
+    """What the report says to do about a damaged count works."""
+    task, one = await grade_one(store)
+    this = feedback_together.c.completion_id == one.id
+    await change_rows(store, update(feedback_together).where(this).values(counts=b"damaged"))
+    assert problems() == [
+        f"in task {task.id}, what is counted of completion {one.id} cannot be read: "
+        "stop the servers and run `briggs store recount`"
+    ]
+    await store.close()
+    folder = tmp_path / "data"
+    assert open_and_recount(folder, address=address, password=None) == (0, 1)
+    with open_reader(folder, address=address) as reader:
+        assert find_all(reader) == []
 
 
 async def test_a_wrong_sum(store: Store, problems: Callable[[], list[str]]) -> None:

@@ -14,9 +14,11 @@ import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import (
     Connection,
     and_,
@@ -347,13 +349,16 @@ def find_wrong(connection: Connection, task_id: str, *, organization_id: str) ->
             (row.completion_id, row.version): row for row in connection.execute(_SELECT_ROWS, some)
         }
         for place, each in _count(connection, some, forms=forms).items():
-            counts = each.together.counts
-            if place not in rows:
+            counts, row = each.together.counts, rows.get(place)
+            known = None if row is None else _try_decode(row.counts)
+            if row is None:
                 yield f"what reviewers said of completion {place[0]} is not counted"
-            elif rows[place].running or each.status is None:
+            elif known is None:
+                yield f"what is counted of completion {place[0]} cannot be read"
+            elif row.running or each.status is None:
                 # It ended later, or is being forgotten. Then it is counted again.
-                counts = _decode(rows[place].counts)
-            elif _decode(rows[place].counts) != counts:
+                counts = known
+            elif known != counts:
                 yield f"what reviewers said of completion {place[0]} is counted wrongly"
             sums[place[1]].update(counts)
             places += 1
@@ -388,6 +393,13 @@ def _encode(counts: Mapping[str, int]) -> bytes:
 
 def _decode(content: bytes) -> Counter[str]:
     return Counter(json.decode(zlib.decompress(content)))
+
+
+def _try_decode(content: bytes) -> Counter[str] | None:
+    """As `_decode`. None if it is damaged."""
+    with suppress(zlib.error, msgspec.MsgspecError, TypeError):
+        return _decode(content)
+    return None
 
 
 _ANY, _FORMS = "uncounted feedback", "fields of tasks"

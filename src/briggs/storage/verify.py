@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from operator import itemgetter
@@ -464,8 +463,8 @@ class _Organization:
                 )
                 try:
                     found = [*wrong]
-                except (*_UNREADABLE, zlib.error) as error:
-                    found = [f"what is counted of its feedback {_explain(error)}"]
+                except _UNREADABLE as error:
+                    found = [f"its feedback {_explain(error)}"]
             for what in found:
                 yield Damage(f"in task {task_id}, {what}", RECOUNT)
 
