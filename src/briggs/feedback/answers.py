@@ -10,6 +10,7 @@ import msgspec
 
 from briggs.feedback.feedback import list_labels
 from briggs.storage import FeedbackQuery, Store
+from briggs.storage.feedback_sums import SummedFeedback
 from briggs.types.completions import Completion
 from briggs.types.errors import NotFound
 from briggs.types.feedback import Feedback, FeedbackTask, TaskVersion
@@ -65,9 +66,22 @@ async def read_answers(store: Store, task: FeedbackTask, *, version: int | None)
     )
 
 
-async def read_version(store: Store, task: FeedbackTask, *, version: int | None) -> TaskVersion:
-    """A version of a task; the newest if `version` is None. Raises `NotFound`."""
-    return _choose(await _list_versions(store, task), task, version)
+async def read_summed(
+    store: Store, task: FeedbackTask, *, version: int | None, limit: int, offset: int
+) -> tuple[TaskVersion, SummedFeedback | None]:
+    """A version of a task, by default the newest, and the store's sums of it, with a page of the
+    completions on which reviewers differ. No sums while they lack earlier feedback.
+
+    Raises `NotFound` for a version that does not exist.
+    """
+    chosen = _choose(await _list_versions(store, task), task, version)
+    return chosen, await store.feedback_sums.read(
+        task.id,
+        organization_id=task.organization_id,
+        version=chosen.version,
+        limit=limit,
+        offset=offset,
+    )
 
 
 async def _list_versions(store: Store, task: FeedbackTask) -> Sequence[TaskVersion]:

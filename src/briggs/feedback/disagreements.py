@@ -13,7 +13,7 @@ from briggs.feedback.answers import (
     freeze_ratings,
     list_ratings,
     read_answers,
-    read_version,
+    read_summed,
 )
 from briggs.storage import FeedbackQuery, Store
 from briggs.storage.feedback_sums import SummedFeedback
@@ -78,14 +78,7 @@ async def list_disagreements(
     compared.
     """
     if field is None and not undecided:
-        chosen = await read_version(store, task, version=version)
-        summed = await store.feedback_sums.read(
-            task.id,
-            organization_id=task.organization_id,
-            version=chosen.version,
-            limit=limit,
-            offset=offset,
-        )
+        chosen, summed = await read_summed(store, task, version=version, limit=limit, offset=offset)
         if summed is not None:
             return await read_disagreements(store, task, version=chosen, summed=summed)
     answers = await read_answers(store, task, version=version)

@@ -16,7 +16,7 @@ from briggs.feedback.answers import (
     freeze_ratings,
     list_ratings,
     read_answers,
-    read_version,
+    read_summed,
 )
 from briggs.feedback.disagreements import Disagreements, find_disagreements, read_disagreements
 from briggs.storage import Store
@@ -146,14 +146,7 @@ async def read_first_results(
     Both are from the sums that the store keeps. While these lack earlier feedback, all of it is
     read. Raises `NotFound`.
     """
-    chosen = await read_version(store, task, version=version)
-    summed = await store.feedback_sums.read(
-        task.id,
-        organization_id=task.organization_id,
-        version=chosen.version,
-        limit=least,
-        offset=offset,
-    )
+    chosen, summed = await read_summed(store, task, version=version, limit=least, offset=offset)
     if summed is None:
         answers = await read_answers(store, task, version=version)
         return await asyncio.to_thread(_summarise_first, answers, least, offset)
