@@ -470,8 +470,8 @@ _NUMBERS: Mapping[str, ColumnElement[Any]] = {
     "http_status": _COLUMNS.http_status,
 }
 _ATTEMPTS_MAX = 1_000_000
-# PostgreSQL knows nothing of these lengths. It takes each range for one row in 200, and reads the
-# index of the retried only if the rows are few in its eyes: so two ranges say the same.
+# PostgreSQL has no statistics of these lengths. It expects one row in 200 for each range, and reads
+# the index of the retried only if it expects few rows. So two ranges say the same.
 _IS_RETRIED = (
     IS_TRIED_AGAIN,
     json_length(_COLUMNS.attempts) < _ATTEMPTS_MAX,
